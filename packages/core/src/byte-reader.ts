@@ -1,21 +1,8 @@
 /**
  * Bounded readers over bytes: the only way in which the parsers of this project touch hostile input. A reader can't
- * read past its end; every failure is a {@link ByteReaderError} with the offset.
+ * read past its end; every failure is a {@link CoreError} with the offset.
  */
-import {type ErrorTable, TfTrustedError} from "./error.ts";
-
-export const byteReaderErrors = {
-  BYTES_TRUNCATED: {
-    when: "A structure claims more bytes than there are.",
-    todo: "Check that the file or message is complete.",
-  },
-  BYTES_TRAILING: {
-    when: "Bytes are left after the end of a structure.",
-    todo: "Check where the input comes from: nothing may follow.",
-  },
-} as const satisfies ErrorTable;
-
-export class ByteReaderError extends TfTrustedError<keyof typeof byteReaderErrors> {}
+import {CoreError} from "./core-error.ts";
 
 /** Reads integers and slices in order from `bytes`; slices are views, not copies. */
 export class ByteReader {
@@ -86,7 +73,7 @@ export class ByteReader {
   /** Throws `BYTES_TRAILING` unless everything was read. */
   expectEnd(): void {
     if (this.remaining === 0) return;
-    throw new ByteReaderError(
+    throw new CoreError(
       "BYTES_TRAILING",
       `${this.#what}: ${this.remaining} bytes follow its end at offset ${this.#base + this.#offset}; expected none`,
       {details: {offset: this.#base + this.#offset, trailing: this.remaining}},
@@ -95,7 +82,7 @@ export class ByteReader {
 
   #advance(length: number): number {
     if (!Number.isSafeInteger(length) || length < 0 || length > this.remaining) {
-      throw new ByteReaderError(
+      throw new CoreError(
         "BYTES_TRUNCATED",
         `${this.#what}: ${length} bytes wanted at offset ${this.#base + this.#offset}, ${this.remaining} are left`,
         {details: {offset: this.#base + this.#offset, wanted: length, left: this.remaining}},

@@ -1,5 +1,5 @@
 /** Small operations on byte arrays that the platform lacks everywhere we run. */
-import {TfTrustedError} from "./error.ts";
+import {CoreError} from "./core-error.ts";
 
 /** Concatenates `parts` into one new array. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
@@ -22,7 +22,7 @@ export function encodeHex(bytes: Uint8Array): string {
 /** Bytes of a hexadecimal string of either case. Throws `HEX_INVALID`. */
 export function parseHex(text: string): Uint8Array<ArrayBuffer> {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) {
-    throw new TfTrustedError("HEX_INVALID", `found ${text.length} characters, expected an even number of 0-9a-fA-F`);
+    throw new CoreError("HEX_INVALID", `found ${text.length} characters, expected an even number of 0-9a-fA-F`);
   }
   return Uint8Array.from({length: text.length / 2}, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }

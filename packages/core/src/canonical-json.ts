@@ -1,7 +1,7 @@
 /**
  * RFC 8785 (JSON Canonicalization Scheme): one value, one byte sequence, so that claims and receipts can be hashed.
  */
-import {TfTrustedError} from "./error.ts";
+import {CoreError} from "./core-error.ts";
 
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | {readonly [key: string]: JsonValue};
 
@@ -32,6 +32,6 @@ export function canonicalJson(value: JsonValue): string {
   }
 }
 
-function notCanonical(found: string): TfTrustedError {
-  return new TfTrustedError("JSON_NOT_CANONICAL", `found ${found}, expected a JSON value`);
+function notCanonical(found: string): CoreError {
+  return new CoreError("JSON_NOT_CANONICAL", `found ${found}, expected a JSON value`);
 }

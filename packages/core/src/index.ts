@@ -1,4 +1,5 @@
-export {ByteReader, ByteReaderError, byteReaderErrors} from "./byte-reader.ts";
+export {ByteReader} from "./byte-reader.ts";
 export {concatBytes, encodeHex, equalBytes, parseHex, sha256, sha512} from "./bytes.ts";
 export {canonicalJson, type JsonValue} from "./canonical-json.ts";
+export {CoreError, coreErrors} from "./core-error.ts";
 export {type ErrorDetails, type ErrorEntry, type ErrorOptions, type ErrorTable, TfTrustedError} from "./error.ts";
