@@ -34,7 +34,10 @@ export interface Limits {
 
 export interface LoadOptions {
   readonly limits?: Partial<Limits>;
+  /** Ignored by engines without the capability. */
   readonly threads?: number;
+  /** Milliseconds until loading fails with `DEADLINE`; 120,000 by default. */
+  readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
 }
 

@@ -1,1 +1,16 @@
+export {type AdmittedModel, admitModel, defaultSignature, type SignaturePlace} from "./admission.ts";
 export type * from "./engine.ts";
+export {checkInputs, describeSpec} from "./inputs.ts";
+export {defaultLimits} from "./limits.ts";
+export {LitertError, type LitertErrorCode, litertErrors} from "./litert-error.ts";
+export {
+  artefactFiles,
+  artefactNames,
+  chooseVariant,
+  type EngineFile,
+  type EngineFiles,
+  engineFiles,
+  installedFiles,
+  type Variant,
+} from "./wasm/blobs.ts";
+export {createWasmEngine, type WasmEngineOptions} from "./wasm/engine.ts";

@@ -1,2 +1,12 @@
-export {type DType, dtypes, isDType} from "./dtype.ts";
-export {elementCount, type Shape, Tensor, TensorError, tensorErrors} from "./tensor.ts";
+export {type DataArray, type DataOf, type DType, dtypes, isDType} from "./dtype.ts";
+export type {Complex, Element} from "./element.ts";
+export {TensorError, tensorErrors} from "./errors.ts";
+export {type FormatOptions, formatTensor} from "./format.ts";
+export {bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16} from "./half.ts";
+export type {ElementInput, Nested, NestedInput} from "./nested.ts";
+export {type ReadNpyOptions, readNpy, type WriteNpyOptions, writeNpy} from "./npy.ts";
+export type {FixedWidth} from "./npy-strings.ts";
+export {type ReadNpzOptions, readNpz, type WriteNpzOptions, writeNpz} from "./npz.ts";
+export {elementCount, type Shape} from "./shape.ts";
+export {decodeStrings, encodeStrings} from "./strings.ts";
+export {Tensor, type TensorFromOptions, type TensorInput} from "./tensor.ts";

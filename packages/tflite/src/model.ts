@@ -3,15 +3,10 @@
  * Field names follow the official schema in camelCase; defaults are filled in by the reader.
  */
 
+import type {DType} from "@tf-trusted/tensor";
+
 /** `TensorType` of the schema, in the project's dtype names; `resource` and `variant` are internal to a graph. */
-export type TfliteType =
-  | import("@tf-trusted/tensor").DType
-  | "resource"
-  | "variant"
-  | "uint4"
-  | "int2"
-  | "float8_e4m3fn"
-  | "float8_e5m2";
+export type TfliteType = DType | "resource" | "variant" | "uint4" | "int2" | "float8_e4m3fn" | "float8_e5m2";
 
 export interface Quantization {
   readonly scale: readonly number[];
@@ -19,6 +14,8 @@ export interface Quantization {
   readonly quantizedDimension: number;
   readonly min?: readonly number[];
   readonly max?: readonly number[];
+  /** Schemes beyond scale and zero point (`BlockwiseQuantization` …), recognised so that they can be refused by name. */
+  readonly details?: {readonly type: string; readonly value: Options};
 }
 
 export interface TfliteTensor {
@@ -33,11 +30,21 @@ export interface TfliteTensor {
   readonly quantization?: Quantization;
   readonly isVariable?: boolean;
   readonly hasRank?: boolean;
+  /** What a `variant` or `resource` tensor holds, where the file says so. */
+  readonly variantTensors?: readonly {
+    readonly shape: readonly number[];
+    readonly type: TfliteType;
+    readonly hasRank: boolean;
+  }[];
   /** Sparse tensors are recognised so that they can be refused by name. */
   readonly sparse?: boolean;
 }
 
-/** Fields of an options table, by schema name in camelCase; enums as their schema names, vectors as arrays. */
+/**
+ * Fields of an options table, by schema name in camelCase; enums as their schema names, vectors as arrays. Scalars are
+ * always there (the reader fills in defaults, the writer leaves defaults out); absent vectors and strings are left out,
+ * because kernels tell an absent list from an empty one (SQUEEZE).
+ */
 export type OptionValue =
   | number
   | bigint
@@ -89,7 +96,7 @@ export interface TfliteModel {
   readonly description: string;
   readonly operatorCodes: readonly OperatorCode[];
   readonly subgraphs: readonly Subgraph[];
-  /** `buffers[0]` is empty. The reader gives views into the file. */
+  /** `buffers[0]` is empty. The reader gives views into the file. A constant without elements has an empty one, too. */
   readonly buffers: readonly Uint8Array[];
   readonly metadata: readonly {readonly name: string; readonly buffer: number}[];
   readonly signatures: readonly SignatureDef[];

@@ -1,0 +1,326 @@
+/**
+ * The stable codes of attestation: what a failed step of a report, or a parser, says. `family` is the coarse reason that
+ * several finer codes share, so that programs may match on either. Documented in `docs/attestation-codes.md`, which is
+ * made from this table ({@link attestationCodesMarkdown}).
+ */
+import type {ErrorEntry} from "@tf-trusted/core";
+
+export interface AttestationCodeEntry extends ErrorEntry {
+  /** The coarse reason; equal to the code itself where there is nothing finer. */
+  readonly family: string;
+}
+
+export const attestationCodes = {
+  EVIDENCE_KIND: {
+    family: "FORMAT",
+    when: "The evidence is of a kind that this version can't verify.",
+    todo: "Ask the enclave for one of the kinds that the step lists, or update.",
+  },
+  EVIDENCE_TOO_LARGE: {
+    family: "FORMAT",
+    when: "A part of the evidence or collateral is longer than the limit.",
+    todo: "No real evidence comes near the limits: treat the sender as broken or hostile.",
+  },
+  QUOTE_FORMAT: {
+    family: "FORMAT",
+    when: "The quote is truncated, has bytes after its end, or lengths that don't fit each other.",
+    todo: "Check that the quote was transported whole, as raw bytes.",
+  },
+  QUOTE_VERSION: {
+    family: "VERSION",
+    when: "The quote has another version than the supported ones.",
+    todo: "Ask the platform for an ECDSA quote of a version that the step lists.",
+  },
+  QUOTE_KEY_TYPE: {
+    family: "KEY_TYPE",
+    when: "The attestation key isn't ECDSA P-256.",
+    todo: "Configure the quoting enclave for ECDSA P-256; EPID quotes can't be verified any more.",
+  },
+  QUOTE_TEE_TYPE: {
+    family: "TEE_TYPE",
+    when: "The quote is of another kind of TEE than its version allows.",
+    todo: "Check which platform made the quote.",
+  },
+  QE_VENDOR: {
+    family: "QE_VENDOR",
+    when: "The quoting enclave isn't Intel's.",
+    todo: "Use the quoting enclave that Intel signs; others can't be verified.",
+  },
+  CERT_DATA_TYPE: {
+    family: "CERT_DATA_TYPE",
+    when: "The quote's certification data gives no PCK chain, and none came beside it.",
+    todo: "Configure the platform to put the PCK chain into quotes (type 5), or send the chain with the evidence.",
+  },
+  COLLATERAL_MISSING: {
+    family: "COLLATERAL_MISSING",
+    when: "TCB info, QE identity, a CRL or an issuer chain did not come with the evidence.",
+    todo: "Fetch the missing part from the provisioning service; verification never goes on without.",
+  },
+  ROOT_UNTRUSTED: {
+    family: "ROOT_UNTRUSTED",
+    when: "A chain ends in a root whose public key no identity of the policy names.",
+    todo: "If this is a simulation that you started, name its root in the policy; otherwise do not trust this enclave.",
+  },
+  CERT_FORMAT: {
+    family: "FORMAT",
+    when: "A certificate isn't strict DER, or has a critical extension or algorithm that isn't known.",
+    todo: "Check that the chain was transported whole; a chain of the vendor is never like this.",
+  },
+  CERT_CHAIN: {
+    family: "CERT_CHAIN",
+    when: "Certificates don't form the expected chain: one is missing, superfluous, out of order, or may not issue others.",
+    todo: "Send the chain as the vendor gives it: leaf, intermediate, root.",
+  },
+  CERT_SIGNATURE: {
+    family: "CERT_CHAIN",
+    when: "A certificate wasn't signed by the key of its issuer.",
+    todo: "Do not trust this enclave: the chain is damaged or forged.",
+  },
+  CERT_ROLE: {
+    family: "CERT_ROLE",
+    when: "A genuine certificate is used for what it wasn't issued for.",
+    todo: "Do not trust this enclave: no honest service mixes these up.",
+  },
+  CERT_EXPIRED: {
+    family: "CERT_EXPIRED",
+    when: "A certificate's time is over.",
+    todo: "Check this machine's clock; else fetch newer certificates on the platform.",
+  },
+  CERT_NOT_YET_VALID: {
+    family: "CERT_NOT_YET_VALID",
+    when: "A certificate's time hasn't begun.",
+    todo: "Check this machine's clock.",
+  },
+  CERT_REVOKED: {
+    family: "CERT_REVOKED",
+    when: "The vendor revoked a certificate of the chain.",
+    todo: "Do not trust this platform any more; its keys may be known to others.",
+  },
+  PCK_EXTENSION: {
+    family: "PCK_EXTENSION",
+    when: "The PCK certificate lacks the SGX extension, or the extension is malformed.",
+    todo: "Check which certificate the platform sends as its PCK.",
+  },
+  CRL_FORMAT: {
+    family: "FORMAT",
+    when: "A CRL isn't strict DER, lacks its number or authority key, or has an unknown critical extension.",
+    todo: "Fetch the CRL again, in DER.",
+  },
+  CRL_ISSUER: {
+    family: "CRL_ISSUER",
+    when: "A CRL is of another authority than the certificate that it should speak about.",
+    todo: "Fetch the CRL of the right authority (Processor or Platform CA).",
+  },
+  CRL_SIGNATURE: {
+    family: "CRL_SIGNATURE",
+    when: "A CRL wasn't signed by its issuer.",
+    todo: "Fetch the CRL again; it is damaged or forged.",
+  },
+  CRL_EXPIRED: {
+    family: "CRL_EXPIRED",
+    when: "A CRL's next update is over: newer revocations could be hidden.",
+    todo: "Fetch the CRL again; check this machine's clock.",
+  },
+  CRL_NOT_YET_VALID: {
+    family: "CRL_NOT_YET_VALID",
+    when: "A CRL's time hasn't begun.",
+    todo: "Check this machine's clock.",
+  },
+  TCB_INFO_FORMAT: {
+    family: "TCB_INFO_FORMAT",
+    when: "The TCB info isn't strict JSON of a known version with all members in range.",
+    todo: "Fetch the TCB info again and pass it on byte for byte.",
+  },
+  TCB_INFO_SIGNATURE: {
+    family: "TCB_INFO_SIGNATURE",
+    when: "The TCB info wasn't signed, exactly as received, by the TCB signing certificate.",
+    todo: "Pass the TCB info on byte for byte, without parsing and writing it again; else it is forged.",
+  },
+  TCB_INFO_EXPIRED: {
+    family: "TCB_INFO_EXPIRED",
+    when: "The TCB info's next update is over.",
+    todo: "Fetch the TCB info again; check this machine's clock.",
+  },
+  TCB_INFO_NOT_YET_VALID: {
+    family: "TCB_INFO_NOT_YET_VALID",
+    when: "The TCB info's issue date is in the future.",
+    todo: "Check this machine's clock.",
+  },
+  TCB_INFO_ID: {
+    family: "TCB_INFO_ID",
+    when: "The TCB info is of another kind of TEE.",
+    todo: "Fetch the TCB info of the right TEE (SGX or TDX).",
+  },
+  FMSPC_MISMATCH: {
+    family: "FMSPC_MISMATCH",
+    when: "The TCB info is about another processor family than the PCK certificate.",
+    todo: "Fetch the TCB info for the FMSPC that the step shows.",
+  },
+  PCEID_MISMATCH: {
+    family: "PCEID_MISMATCH",
+    when: "The TCB info or certification data is about another provisioning enclave than the PCK certificate.",
+    todo: "Fetch the TCB info for this platform.",
+  },
+  QE_IDENTITY_FORMAT: {
+    family: "QE_IDENTITY_FORMAT",
+    when: "The QE identity isn't strict JSON of a known version with all members in range.",
+    todo: "Fetch the QE identity again and pass it on byte for byte.",
+  },
+  QE_IDENTITY_SIGNATURE: {
+    family: "QE_IDENTITY_SIGNATURE",
+    when: "The QE identity wasn't signed, exactly as received, by the TCB signing certificate.",
+    todo: "Pass the QE identity on byte for byte; else it is forged.",
+  },
+  QE_IDENTITY_EXPIRED: {
+    family: "QE_IDENTITY_EXPIRED",
+    when: "The QE identity's next update is over.",
+    todo: "Fetch the QE identity again; check this machine's clock.",
+  },
+  QE_IDENTITY_NOT_YET_VALID: {
+    family: "QE_IDENTITY_NOT_YET_VALID",
+    when: "The QE identity's issue date is in the future.",
+    todo: "Check this machine's clock.",
+  },
+  QE_IDENTITY_ID: {
+    family: "QE_IDENTITY_ID",
+    when: "The QE identity is of another enclave than the one that quotes for this TEE.",
+    todo: "Fetch the identity of the right quoting enclave (QE for SGX, TD_QE for TDX).",
+  },
+  QE_REPORT_SIGNATURE: {
+    family: "QE_REPORT_SIGNATURE",
+    when: "The quoting enclave's report wasn't signed by the platform's PCK key.",
+    todo: "Do not trust this enclave: its quote doesn't come from the platform that it names.",
+  },
+  QE_REPORT_DATA: {
+    family: "QE_REPORT_DATA",
+    when: "The quoting enclave's report doesn't vouch for the attestation key.",
+    todo: "Do not trust this enclave: the attestation key was exchanged.",
+  },
+  QE_MISCSELECT: {
+    family: "QE_MISCSELECT",
+    when: "The quoting enclave has other features (MISCSELECT) than Intel's.",
+    todo: "Update the platform software; else the quoting enclave isn't Intel's.",
+  },
+  QE_ATTRIBUTES: {
+    family: "QE_ATTRIBUTES",
+    when: "The quoting enclave has other attributes than Intel's, for instance debug.",
+    todo: "Do not trust this platform: its quoting enclave may be under a debugger.",
+  },
+  QE_MRSIGNER: {
+    family: "QE_MRSIGNER",
+    when: "The quoting enclave has another signer than Intel.",
+    todo: "Do not trust this enclave: anybody can write a quoting enclave that says yes.",
+  },
+  QE_ISVPRODID: {
+    family: "QE_ISVPRODID",
+    when: "The report comes from another enclave of Intel, not from the quoting enclave.",
+    todo: "Update the platform software.",
+  },
+  QE_TCB_LEVEL_NOT_FOUND: {
+    family: "QE_TCB_LEVEL_NOT_FOUND",
+    when: "The quoting enclave is older than every level that its identity lists.",
+    todo: "Update the platform software.",
+  },
+  QUOTE_SIGNATURE: {
+    family: "QUOTE_SIGNATURE",
+    when: "The quote wasn't signed by the attestation key, or that key isn't a point of the curve.",
+    todo: "Do not trust this enclave: the quote was altered.",
+  },
+  TCB_LEVEL_NOT_FOUND: {
+    family: "TCB_LEVEL_NOT_FOUND",
+    when: "The platform is older than every level that the TCB info lists.",
+    todo: "Update BIOS, microcode and platform software.",
+  },
+  REPORT_DATA: {
+    family: "REPORT_DATA",
+    when: "The evidence is genuine, but was made for another session, key or nonce.",
+    todo: "Do not go on: somebody relays or replays evidence, or a proxy terminates TLS in between.",
+  },
+  POLICY_EMPTY: {
+    family: "POLICY",
+    when: "The policy lists no identity, so it accepts nothing.",
+    todo: "Add the enclave that you expect: tf-trusted policy init.",
+  },
+  POLICY_TEE: {
+    family: "POLICY",
+    when: "No identity of the policy is of this kind of TEE.",
+    todo: "Add an identity of this kind if you want to accept it.",
+  },
+  POLICY_ROOT: {
+    family: "ROOT_UNTRUSTED",
+    when: "The identity names another root than the one that vouches for this evidence.",
+    todo: "Name the root in that identity if you want to accept it.",
+  },
+  TCB_STATUS: {
+    family: "TCB_STATUS",
+    when: "The platform's TCB status isn't one that the policy accepts. Revoked is never accepted.",
+    todo: "Update the platform; or, knowing what the advisories mean for you, accept the status in the policy.",
+  },
+  TCB_INFO_VERSION: {
+    family: "TCB_INFO_VERSION",
+    when: "The TCB info is of version 2, which has no identifier of the TEE.",
+    todo: "Fetch version 3 (provisioning service v4), or set allowTcbInfoV2.",
+  },
+  DEBUG: {
+    family: "DEBUG",
+    when: "The enclave is a debug enclave: its memory can be read from outside.",
+    todo: "Run a production build; allowDebug is for development only.",
+  },
+  MRENCLAVE: {
+    family: "MEASUREMENT",
+    when: "The enclave's code isn't one of the accepted measurements.",
+    todo: "Check which version runs there; add its MRENCLAVE to the policy if you built or reviewed it.",
+  },
+  MRSIGNER: {
+    family: "MEASUREMENT",
+    when: "The enclave was signed by another key.",
+    todo: "Check who built the enclave.",
+  },
+  ISVPRODID: {
+    family: "MEASUREMENT",
+    when: "The enclave is another product of the same signer.",
+    todo: "Check which enclave runs there.",
+  },
+  ISVSVN: {
+    family: "MEASUREMENT",
+    when: "The enclave is an older version than the policy asks for.",
+    todo: "Update the enclave.",
+  },
+  TCB_EVALUATION_NUMBER: {
+    family: "TCB_EVALUATION_NUMBER",
+    when: "The collateral was evaluated before the round that the policy asks for.",
+    todo: "Fetch newer collateral (update=early), or lower minimumTcbEvaluationDataNumber.",
+  },
+  ADVISORY: {
+    family: "ADVISORY",
+    when: "A security advisory applies to the platform that the policy doesn't accept, or denies.",
+    todo: "Update the platform; or read the advisory and accept it in the policy.",
+  },
+  COLLATERAL_AGE: {
+    family: "COLLATERAL_AGE",
+    when: "The collateral is valid, but older than the policy allows.",
+    todo: "Fetch newer collateral.",
+  },
+  CLAIM_UNBOUND: {
+    family: "CLAIM",
+    when: "The policy requires claims, but they aren't bound to the evidence, or none came.",
+    todo: "Verify with the claims and the report data that binds them.",
+  },
+  CLAIM_MISSING: {
+    family: "CLAIM",
+    when: "A claim that the policy requires is absent or not a string.",
+    todo: "Check the enclave's version, or the name of the claim in the policy.",
+  },
+  CLAIM_MISMATCH: {
+    family: "CLAIM",
+    when: "A claim has another value than the policy accepts.",
+    todo: "Check the enclave's configuration.",
+  },
+  INTERNAL: {
+    family: "INTERNAL",
+    when: "The verifier failed by a bug of its own. The evidence is refused.",
+    todo: "Please report it, with the evidence if you may share it.",
+  },
+} as const satisfies Readonly<Record<string, AttestationCodeEntry>>;
+
+export type AttestationCode = keyof typeof attestationCodes;

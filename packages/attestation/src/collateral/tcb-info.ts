@@ -1,0 +1,96 @@
+/** TCB info of Intel's provisioning service, versions 2 and 3 (specification §5), and the choice of a level (§7.1). */
+import {Members, readString} from "../json/members.ts";
+import type {JsonNode} from "../json/strict-json.ts";
+import {parseSignedJson, type SignedJson, withJsonCode} from "./signed-json.ts";
+import {platformTcbStatuses, type TcbStatus} from "./tcb-status.ts";
+
+export const SGX_COMPONENTS = 16;
+
+export interface TcbInfo {
+  /** Version 2 has no identifier and exists for SGX only. */
+  readonly id: "SGX" | "TDX";
+  readonly version: 2 | 3;
+  /** Milliseconds since 1970. */
+  readonly issueDate: number;
+  readonly nextUpdate: number;
+  readonly fmspc: Uint8Array;
+  readonly pceId: Uint8Array;
+  readonly tcbEvaluationDataNumber: number;
+  readonly levels: readonly TcbLevel[];
+}
+
+export interface TcbLevel {
+  readonly components: readonly number[];
+  readonly pceSvn: number;
+  readonly status: TcbStatus;
+  readonly date: number;
+  readonly advisories: readonly string[];
+}
+
+/** What a PCK certificate says about its platform: the side that is compared with the levels. */
+export interface PlatformTcb {
+  readonly components: readonly number[];
+  readonly pceSvn: number;
+}
+
+/** Opens the envelope without trusting anything. Throws `TCB_INFO_FORMAT`. */
+export function openTcbInfo(bytes: Uint8Array): SignedJson {
+  return parseSignedJson(bytes, "tcbInfo", "TCB_INFO_FORMAT");
+}
+
+/** Reads the signed value. Throws `TCB_INFO_FORMAT`. */
+export function readTcbInfo(body: Members): TcbInfo {
+  return withJsonCode("TCB_INFO_FORMAT", () => {
+    const version = body.integer("version", 2, 3) as 2 | 3;
+    // The type of TCB other than 0 would be compared by other rules.
+    body.integer("tcbType", 0, 0);
+    return Object.freeze({
+      id: version === 2 ? "SGX" : body.oneOf("id", ["SGX", "TDX"]),
+      version,
+      issueDate: body.date("issueDate"),
+      nextUpdate: body.date("nextUpdate"),
+      fmspc: body.hex("fmspc", 6),
+      pceId: body.hex("pceId", 2),
+      tcbEvaluationDataNumber: body.integer("tcbEvaluationDataNumber", 0, 0xffffffff),
+      levels: body.list("tcbLevels", [1, 1000], (node, path) => readLevel(new Members(node, path), version)),
+    });
+  });
+}
+
+/** The first level that the platform reaches in every component and in the PCE's version; `undefined` if none. */
+export function findTcbLevel(levels: readonly TcbLevel[], platform: PlatformTcb): TcbLevel | undefined {
+  return levels.find(
+    (level) =>
+      platform.pceSvn >= level.pceSvn && level.components.every((needed, i) => (platform.components[i] ?? -1) >= needed),
+  );
+}
+
+/** The date and advisories that every kind of level has. */
+export function readLevelFacts(level: Members): {readonly date: number; readonly advisories: readonly string[]} {
+  return {
+    date: level.date("tcbDate"),
+    advisories: level.has("advisoryIDs") ? level.list("advisoryIDs", [0, 1000], readAdvisory) : [],
+  };
+}
+
+function readLevel(level: Members, version: 2 | 3): TcbLevel {
+  const tcb = level.object("tcb");
+  const components =
+    version === 3
+      ? tcb.list("sgxtcbcomponents", [SGX_COMPONENTS, SGX_COMPONENTS], (node, path) =>
+          new Members(node, path).integer("svn", 0, 0xff),
+        )
+      : Array.from({length: SGX_COMPONENTS}, (_, i) =>
+          tcb.integer(`sgxtcbcomp${String(i + 1).padStart(2, "0")}svn`, 0, 0xff),
+        );
+  return Object.freeze({
+    components,
+    pceSvn: tcb.integer("pcesvn", 0, 0xffff),
+    status: level.oneOf("tcbStatus", platformTcbStatuses),
+    ...readLevelFacts(level),
+  });
+}
+
+function readAdvisory(node: JsonNode, path: string): string {
+  return readString(node, path);
+}

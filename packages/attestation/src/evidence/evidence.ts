@@ -1,0 +1,37 @@
+/**
+ * Evidence as it travels: what a platform says about an enclave, and the vendor's statements (collateral) that are needed
+ * to judge it. Everything is bytes as received; nothing here is trusted.
+ */
+
+export type Evidence = SgxQuoteV3Evidence;
+
+export interface SgxQuoteV3Evidence {
+  readonly kind: "sgx-quote-v3";
+  readonly quote: Uint8Array;
+  readonly collateral: SgxCollateral;
+}
+
+/** What Intel's provisioning service (PCS or PCCS, v4) answers. An absent or empty part counts as missing. */
+export interface SgxCollateral {
+  /** `GET /tcb`: `{"tcbInfo":…,"signature":…}`, byte for byte. */
+  readonly tcbInfo?: Uint8Array;
+  /** PEM: TCB signing certificate, root. */
+  readonly tcbInfoIssuerChain?: Uint8Array;
+  /** `GET /qe/identity`: `{"enclaveIdentity":…,"signature":…}`, byte for byte. */
+  readonly qeIdentity?: Uint8Array;
+  readonly qeIdentityIssuerChain?: Uint8Array;
+  /** DER, of the authority (Processor or Platform CA) that issued the PCK certificate. */
+  readonly pckCrl?: Uint8Array;
+  /**
+   * Comes with the CRL from the service, and is carried for other verifiers. Not needed here: the CRL must be signed by
+   * the very authority that issued the PCK certificate.
+   */
+  readonly pckCrlIssuerChain?: Uint8Array;
+  /** DER, of the root. */
+  readonly rootCrl?: Uint8Array;
+  /** PEM: PCK certificate, its authority, root. Only for quotes whose certification data doesn't hold the chain. */
+  readonly pckChain?: Uint8Array;
+}
+
+/** Collateral as one value of each part: what the provisioning service gives for one platform. */
+export type CompleteSgxCollateral = Required<Omit<SgxCollateral, "pckChain">> & Pick<SgxCollateral, "pckChain">;

@@ -1,0 +1,74 @@
+/** Failures of reading and converting graphs. */
+import {type ErrorTable, TfTrustedError} from "@tf-trusted/core";
+
+export const convertErrors = {
+  CONVERT_NOT_A_GRAPH: {
+    when: "The bytes are neither a GraphDef (binary or text) nor a TensorFlow Lite file.",
+    todo: "Give a frozen GraphDef (.pb, .pbtxt) or a .tflite file.",
+  },
+  CONVERT_TRUNCATED: {
+    when: "A field of a binary GraphDef reaches past the end of the file.",
+    todo: "Check that the file is complete.",
+  },
+  CONVERT_WIRE: {
+    when: "A binary GraphDef breaks the protobuf encoding: a bad tag, wire type or length, or too deep nesting.",
+    todo: "Write the file again; text-format files are recognised by their content.",
+  },
+  CONVERT_TEXT_SYNTAX: {
+    when: "A text-format GraphDef has a syntax error, an unknown field or a value of the wrong kind.",
+    todo: "Correct the line that the message names.",
+  },
+  CONVERT_GRAPH_INVALID: {
+    when: "The graph contradicts itself: two nodes of one name, a missing input, a cycle, an argument of the wrong type.",
+    todo: "Correct the node that the message names, or export the graph again.",
+  },
+  CONVERT_ATTRIBUTE: {
+    when: "A node lacks a required attribute, or one has a value of the wrong kind or out of range.",
+    todo: "Export the graph again, or correct the node that the message names.",
+  },
+  CONVERT_TENSOR: {
+    when: "A constant's data doesn't fit its dtype and shape.",
+    todo: "Correct the node that the message names.",
+  },
+  CONVERT_LIMIT: {
+    when: "The graph exceeds a limit: size, nodes, nesting, or constants that expand beyond all measure.",
+    todo: "Raise the limit if the graph is trusted.",
+  },
+  CONVERT_NOT_FROZEN: {
+    when: "The graph reads variables, whose values aren't in the file.",
+    todo: "Freeze the graph (variables to constants), then convert it.",
+  },
+  CONVERT_NAME_UNKNOWN: {
+    when: "An input or output was asked for that the graph doesn't have.",
+    todo: "Choose from the names that the message lists, as `node` or `node:0`.",
+  },
+  CONVERT_OUTPUTS_AMBIGUOUS: {
+    when: "No output was named, and the graph has none that could be meant.",
+    todo: "Name the outputs (`outputs: [...]`, --output-name).",
+  },
+  CONVERT_INPUT_SHAPE: {
+    when: "An input has an unknown rank, or a shape given for one doesn't fit it.",
+    todo: "Give the shape of the input (`inputs: [{name, shape}]`, --input-shape NAME=1,224,224,3).",
+  },
+  CONVERT_SHAPE: {
+    when: "The shapes of a node's inputs don't fit each other.",
+    todo: "Check the shapes given for the inputs, and the node that the message names.",
+  },
+  CONVERT_OP_UNSUPPORTED: {
+    when: "Operators of the graph have no lowering to TensorFlow Lite, or not in the form in which they are used.",
+    todo: "Cut the graph before these nodes (`outputs`), or after them (`inputs`), as the message says.",
+  },
+  CONVERT_IR_TEXT: {
+    when: "The text of an IR graph can't be parsed.",
+    todo: "Correct the line that the message names.",
+  },
+  CONVERT_IR_INVALID: {
+    when: "A pass made a graph that breaks the rules of the IR (only found with `verify`). This is a bug here.",
+    todo: "Report it with the text of the graph before the pass.",
+  },
+} as const satisfies ErrorTable;
+
+export type ConvertErrorCode = keyof typeof convertErrors;
+
+/** The error that this package throws; `details.node` names the node where there is one. */
+export class ConvertError extends TfTrustedError<ConvertErrorCode> {}

@@ -1,0 +1,66 @@
+/**
+ * The intermediate representation: one graph type for both dialects (`tf.…` and `tfl.…` operators, and `const` and
+ * `input` of neither). Graphs are values: a pass makes a new one. Nodes are in topological order; output k of the node n
+ * is referred to as `n:k`.
+ */
+import type {DType, Tensor} from "@tf-trusted/tensor";
+import type {Dim, Shape} from "./dims.ts";
+
+/** Dtypes of values in a graph. `resource` and `variant` stand for what only a runtime can hold. */
+export type ValueDType = DType | "resource" | "variant";
+
+export interface TensorType {
+  readonly dtype: ValueDType;
+  /** `undefined` = unknown rank. */
+  readonly shape: Shape | undefined;
+  /** The elements of a small integer tensor, as far as they are known or can be told by dimensions of the inputs. */
+  readonly elements?: readonly Dim[];
+}
+
+/** `node:0`; "" is an optional input left out. */
+export type Ref = string;
+
+export type Attribute =
+  | number
+  | boolean
+  | string
+  | Tensor
+  | readonly (number | boolean | string)[]
+  | readonly (readonly Dim[])[];
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+export interface Node {
+  readonly name: string;
+  readonly op: string;
+  readonly inputs: readonly Ref[];
+  readonly attributes: Attributes;
+  readonly outputs: readonly TensorType[];
+  /** The node of the source that this one was made for, where its name differs: told in reports. */
+  readonly origin?: string;
+}
+
+/** An input or output of the graph under the name that callers use. */
+export interface Port {
+  readonly name: string;
+  readonly ref: Ref;
+}
+
+export interface Graph {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly nodes: readonly Node[];
+}
+
+export const refTo = (node: string, index = 0): Ref => `${node}:${index}`;
+
+export const nodeOf = (ref: Ref): string => ref.slice(0, ref.lastIndexOf(":"));
+
+export const indexOf = (ref: Ref): number => Number(ref.slice(ref.lastIndexOf(":") + 1));
+
+/** The constant that a node is, if it is one. */
+export function constantOf(node: Node | undefined): Tensor | undefined {
+  return node?.op === "const" ? (node.attributes.value as Tensor) : undefined;
+}
+
+/** A type without what is known about its elements. */
+export const plainType = (type: TensorType): TensorType => ({dtype: type.dtype, shape: type.shape});

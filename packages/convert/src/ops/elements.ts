@@ -1,0 +1,142 @@
+/** Reading and making tensors for the reference evaluator: numbers in, numbers out, dtype rules in one place. */
+import {
+  bfloat16ToNumber,
+  type DType,
+  decodeStrings,
+  dtypes,
+  encodeStrings,
+  float16ToNumber,
+  numberToBfloat16,
+  numberToFloat16,
+  Tensor,
+} from "@tf-trusted/tensor";
+
+/** The most bytes that folding may make of smaller operands (specs/convert.md §4.10). */
+export const maxFoldedBytes = 1 << 20;
+
+export const isInt64 = (dtype: string): boolean => dtype === "int64" || dtype === "uint64";
+
+/** The elements as numbers; 64-bit integers are rounded. Not for strings and complex numbers. */
+export function numbersOf(tensor: Tensor): ArrayLike<number> {
+  const data = tensor.data as ArrayLike<number | bigint>;
+  if (tensor.dtype === "float16") return Float64Array.from(data as ArrayLike<number>, float16ToNumber);
+  if (tensor.dtype === "bfloat16") return Float64Array.from(data as ArrayLike<number>, bfloat16ToNumber);
+  if (isInt64(tensor.dtype)) return Float64Array.from(data as ArrayLike<bigint>, Number);
+  return data as ArrayLike<number>;
+}
+
+/** A tensor of `count` elements; integers wrap around, floats are rounded. */
+export function makeTensor(dtype: DType, shape: readonly number[], value: (index: number) => number | bigint): Tensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const data = new dtypes[dtype].array(count) as unknown as {[index: number]: number | bigint; readonly buffer: ArrayBuffer};
+  if (isInt64(dtype)) {
+    for (let i = 0; i < count; i++) {
+      const each = value(i);
+      data[i] = typeof each === "bigint" ? each : BigInt(Math.trunc(each));
+    }
+  } else if (dtype === "float16" || dtype === "bfloat16") {
+    const encode = dtype === "float16" ? numberToFloat16 : numberToBfloat16;
+    for (let i = 0; i < count; i++) data[i] = encode(Number(value(i)));
+  } else {
+    for (let i = 0; i < count; i++) data[i] = Number(value(i));
+  }
+  return new Tensor(dtype, shape, new Uint8Array(data.buffer));
+}
+
+/** A tensor whose element i is element `source(i)` of `tensor`, or 0 where that is negative; any dtype, bit by bit. */
+export function gatherElements(tensor: Tensor, shape: readonly number[], source: (index: number) => number): Tensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (tensor.dtype === "string") {
+    const strings = decodeStrings(tensor.bytes, tensor.size);
+    const empty = new Uint8Array(0);
+    const picked = Array.from({length: count}, (_, i) => strings[source(i)] ?? empty);
+    return new Tensor("string", shape, encodeStrings(picked));
+  }
+  const width = dtypes[tensor.dtype].bytes!;
+  const out = new Uint8Array(count * width);
+  if (width === 4 && tensor.bytes.byteOffset % 4 === 0) {
+    const from = new Uint32Array(tensor.bytes.buffer, tensor.bytes.byteOffset, tensor.size);
+    const to = new Uint32Array(out.buffer);
+    for (let i = 0; i < count; i++) {
+      const at = source(i);
+      if (at >= 0) to[i] = from[at]!;
+    }
+  } else {
+    for (let i = 0; i < count; i++) {
+      const at = source(i);
+      for (let b = 0; at >= 0 && b < width; b++) out[i * width + b] = tensor.bytes[at * width + b]!;
+    }
+  }
+  return new Tensor(tensor.dtype, shape, out);
+}
+
+/** How far apart neighbours along each dimension are. */
+export function stridesOf(shape: readonly number[]): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    strides[axis] = stride;
+    stride *= shape[axis]!;
+  }
+  return strides;
+}
+
+/**
+ * A function from the flat index of a result to the flat index of a source, by the source's stride for each dimension of
+ * the result (0 repeats).
+ */
+export function indexMap(shape: readonly number[], sourceStrides: readonly number[], offset = 0): (index: number) => number {
+  const strides = stridesOf(shape);
+  return (index) => {
+    let rest = index;
+    let at = offset;
+    for (let axis = 0; axis < strides.length; axis++) {
+      const i = Math.floor(rest / strides[axis]!);
+      rest -= i * strides[axis]!;
+      at += i * sourceStrides[axis]!;
+    }
+    return at;
+  };
+}
+
+/** Strides of a tensor of `shape` when it is broadcast to `target`. */
+export function broadcastStrides(shape: readonly number[], target: readonly number[]): number[] {
+  const strides = stridesOf(shape);
+  const shift = target.length - shape.length;
+  return target.map((_, axis) => (axis < shift || shape[axis - shift] === 1 ? 0 : strides[axis - shift]!));
+}
+
+export function transposeTensor(tensor: Tensor, permutation: readonly number[]): Tensor {
+  const strides = stridesOf(tensor.shape);
+  const shape = permutation.map((axis) => tensor.shape[axis]!);
+  return gatherElements(tensor, shape, indexMap(shape, permutation.map((axis) => strides[axis]!)));
+}
+
+/** A tensor of 32-bit integers: shapes, axes, sizes. */
+export function int32Tensor(values: readonly number[], shape: readonly number[] = [values.length]): Tensor {
+  return new Tensor("int32", shape, new Uint8Array(Int32Array.from(values).buffer));
+}
+
+export function float32Tensor(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Tensor {
+  return new Tensor("float32", shape, new Uint8Array(Float32Array.from(values).buffer));
+}
+
+/** A tensor of another numeric dtype, as a cast in TensorFlow: to integers the fraction is cut off and bits wrap. */
+export function castTensor(tensor: Tensor, dtype: DType): Tensor | undefined {
+  if (tensor.dtype === dtype) return tensor;
+  const kinds = [dtypes[tensor.dtype].kind, dtypes[dtype].kind];
+  if (kinds.includes("string") || kinds.includes("complex")) return undefined;
+  if (dtype === "bool") {
+    const values = numbersOf(tensor);
+    return makeTensor("bool", tensor.shape, (i) => (values[i] !== 0 ? 1 : 0));
+  }
+  if (isInt64(tensor.dtype) && dtypes[dtype].kind !== "float") {
+    const data = tensor.data as BigInt64Array;
+    return makeTensor(dtype, tensor.shape, (i) => (isInt64(dtype) ? data[i]! : Number(BigInt.asIntN(32, data[i]!))));
+  }
+  const values = numbersOf(tensor);
+  const toInteger = dtypes[dtype].kind !== "float" && dtypes[tensor.dtype].kind === "float";
+  // What doesn't fit is different on every machine: leave it to the run time.
+  if (toInteger) for (let i = 0; i < tensor.size; i++) if (!(Math.abs(values[i]!) < 2 ** 31)) return undefined;
+  return makeTensor(dtype, tensor.shape, (i) => (toInteger ? Math.trunc(values[i]!) : values[i]!));
+}

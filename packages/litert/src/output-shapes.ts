@@ -1,0 +1,119 @@
+/**
+ * What shapes the outputs of a call will have and what its tensors take, before the engine runs: by inference over the
+ * graph, else, where an operator has no shape rule, by a probe (specs/litert.md §5.2). Outputs whose shape depends on
+ * values are refused: LiteRT returns garbage for them (T3).
+ */
+import {
+  type Inference,
+  inferableOperators,
+  inferShapes,
+  isDynamic,
+  type Shapes,
+  type TfliteModel,
+} from "@tf-trusted/tflite";
+import {type AdmittedModel, computedBytes, fromTflite} from "./admission.ts";
+import type {Limits} from "./engine.ts";
+import {LitertError} from "./litert-error.ts";
+import {checkMemory, type FixedFile, fixShapes, isFixed} from "./specialise.ts";
+
+/** Runs a file whose outputs are declared too large, and gives the dimensions that came. */
+export type Probe = (file: FixedFile) => Promise<Shapes>;
+
+/** Operators without a shape rule because no rule can exist; a probe's answer would hold for its own values only. */
+const dataDependentOperators: ReadonlySet<string> = new Set(["WHERE", "UNIQUE", "SKIP_GRAM", "EMBEDDING_LOOKUP_SPARSE"]);
+
+/** How much larger than plausible a probe declares the open dimension (specs/litert.md §5.2 (c)). */
+const probeSlack = 64;
+
+/**
+ * Shapes of the outputs of signature `index`, in its order, for input shapes in its order. Throws `DYNAMIC_OUTPUT`,
+ * `TOO_LARGE`; and `INVALID_INPUT` where an operator can't take these shapes, `INVALID_MODEL` where it never can.
+ */
+export async function outputShapes(
+  admitted: AdmittedModel,
+  index: number,
+  inputs: Shapes,
+  probe: Probe,
+  limits: Limits,
+): Promise<Shapes> {
+  const {model, places, signatures, fileBytes} = admitted;
+  const place = places[index]!;
+  const graph = model.subgraphs[place.subgraph]!;
+  const specs = signatures[index]!.outputs;
+  const inference = infer(admitted, index, inputs);
+  checkMemory(inferredBytes(model, place.subgraph, inference), fileBytes, limits);
+  const inferred = place.outputs.map((tensor) => inference.outputs[graph.outputs.indexOf(tensor)]!);
+  inferred.forEach((shape, at) => {
+    if (!isDynamic(shape)) checkDeclared(shape, specs[at]!.shape, specs[at]!.name);
+  });
+  const known = inferred.map((shape, at) => {
+    if (!isDynamic(shape)) return shape;
+    // The file promises a shape although a tensor on the way varies; what comes is compared after every run.
+    return specs[at]!.shape.includes(-1) ? undefined : specs[at]!.shape;
+  });
+  if (!known.includes(undefined)) return known as Shapes;
+  if (!probeMayTell(model)) {
+    const problems = inferred.flatMap((shape, at) =>
+      isDynamic(shape) && known[at] === undefined ? [`output "${specs[at]!.name}": ${shape.dynamic}`] : [],
+    );
+    throw new LitertError("DYNAMIC_OUTPUT", problems.join("; "), {details: {problems}});
+  }
+  const largest = Math.max(1, ...inputs.flat());
+  const generous = known.map((shape, at) => shape ?? enlarge(specs[at]!.shape, largest));
+  const found = await probe(fixShapes(admitted, index, inputs, generous, limits));
+  found.forEach((shape, at) => {
+    checkDeclared(shape, known[at] ?? specs[at]!.shape, specs[at]!.name);
+  });
+  return found;
+}
+
+function infer({model, places, signatures}: AdmittedModel, index: number, inputs: Shapes): Inference {
+  const {subgraph, inputs: indices} = places[index]!;
+  const graph = model.subgraphs[subgraph]!;
+  try {
+    return inferShapes(
+      model,
+      subgraph,
+      graph.inputs.map((tensor) => inputs[indices.indexOf(tensor)]!),
+    );
+  } catch (cause) {
+    throw fromTflite(cause, isFixed(signatures[index]!) ? "INVALID_MODEL" : "INVALID_INPUT");
+  }
+}
+
+function checkDeclared(shape: readonly number[], declared: readonly number[], name: string): void {
+  if (shape.length === declared.length && shape.every((dim, axis) => declared[axis] === -1 || declared[axis] === dim)) {
+    return;
+  }
+  throw new LitertError(
+    "INVALID_MODEL",
+    `output "${name}" is declared as [${declared.join(", ")}], but the graph gives [${shape.join(", ")}]`,
+  );
+}
+
+/** Whether each operator that has no shape rule at least has a shape that only depends on shapes. */
+function probeMayTell({operatorCodes}: TfliteModel): boolean {
+  const unknown = operatorCodes.filter(({builtin, customCode}) => {
+    return !inferableOperators.has(builtin === "CUSTOM" ? (customCode ?? builtin) : builtin);
+  });
+  return unknown.length > 0 && unknown.every(({builtin}) => !dataDependentOperators.has(builtin));
+}
+
+function enlarge(declared: readonly number[], largest: number): readonly number[] {
+  const first = declared.indexOf(-1);
+  return declared.map((dim, axis) => (dim !== -1 ? dim : axis === first ? probeSlack * largest : largest));
+}
+
+/** Bytes of all computed tensors at the inferred shapes; the other subgraphs at those that they declare. */
+function inferredBytes(model: TfliteModel, subgraph: number, {tensors}: Inference): number {
+  const graph = model.subgraphs[subgraph]!;
+  const inferred = graph.tensors.map((tensor, at) => {
+    const shape = tensors[at]!;
+    return isDynamic(shape) ? tensor : {...tensor, shape};
+  });
+  const bytes = computedBytes({
+    ...model,
+    subgraphs: model.subgraphs.map((each, at) => (at === subgraph ? {...graph, tensors: inferred} : each)),
+  });
+  return Number.isFinite(bytes) ? bytes : Number.MAX_VALUE;
+}

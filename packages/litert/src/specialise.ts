@@ -1,0 +1,97 @@
+/**
+ * A call's shapes → a file of fixed shapes and what it will give. LiteRT's own resizing leaves sizes stale and then writes
+ * past them (specs/litert.md T1), so it only ever sees files where nothing is left open (§5).
+ */
+import {type Shapes, specialiseModel, writeModel} from "@tf-trusted/tflite";
+import {type AdmittedModel, computedBytes, fromTflite} from "./admission.ts";
+import {elementTypes} from "./element-types.ts";
+import type {Limits, TensorSpec} from "./engine.ts";
+import {wasmHeapBudget} from "./limits.ts";
+import {LitertError} from "./litert-error.ts";
+import type {FixedSignature, FixedTensor} from "./wasm/instance.ts";
+
+/** A file that may be compiled. `signatures[i]` is absent where signature i keeps dimensions open in it. */
+export interface FixedFile {
+  readonly file: Uint8Array;
+  readonly signatures: readonly (FixedSignature | undefined)[];
+}
+
+/** Whether a signature has one set of shapes only, so that it can be compiled before any call. */
+export function isFixed({inputs, outputs}: {readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[]}): boolean {
+  return [...inputs, ...outputs].every(({shape}) => !shape.includes(-1));
+}
+
+/**
+ * The file for a call of signature `index` with `inputs` giving `outputs` (shapes in the signature's order). Throws
+ * `TOO_LARGE` where its heap would pass what the engine or the limits allow, `INVALID_MODEL` where the shapes contradict
+ * what the file declares.
+ */
+export function fixShapes(
+  admitted: AdmittedModel,
+  index: number,
+  inputs: Shapes,
+  outputs: Shapes,
+  limits: Limits,
+): FixedFile {
+  const {model, places, signatures} = admitted;
+  const place = places[index]!;
+  const graph = model.subgraphs[place.subgraph]!;
+  const byTensor = new Map<number, readonly number[]>();
+  place.inputs.forEach((tensor, position) => {
+    byTensor.set(tensor, inputs[position]!);
+  });
+  place.outputs.forEach((tensor, position) => {
+    byTensor.set(tensor, outputs[position]!);
+  });
+  // Outputs that the signature doesn't name keep their declared shape; nobody reads them.
+  const shapeOf = (tensor: number) => byTensor.get(tensor) ?? graph.tensors[tensor]!.shape;
+  try {
+    const fixed = specialiseModel(model, {
+      subgraph: place.subgraph,
+      inputs: graph.inputs.map(shapeOf),
+      outputs: graph.outputs.map(shapeOf),
+    });
+    checkMemory(computedBytes(fixed), admitted.fileBytes, limits);
+    return {
+      file: writeModel(fixed),
+      signatures: signatures.map((signature, at) => {
+        const {key} = places[at]!;
+        if (at === index) return fixedSignature(key, signature, inputs, outputs);
+        if (!isFixed(signature)) return undefined;
+        return fixedSignature(
+          key,
+          signature,
+          signature.inputs.map(({shape}) => shape),
+          signature.outputs.map(({shape}) => shape),
+        );
+      }),
+    };
+  } catch (cause) {
+    throw fromTflite(cause);
+  }
+}
+
+/** Throws `TOO_LARGE`. The heap holds the file twice, XNNPACK packs the weights anew (specs/litert.md §3.7). */
+export function checkMemory(tensorBytes: number, fileBytes: number, limits: Limits): void {
+  if (tensorBytes > limits.maxTensorBytes) {
+    throw new LitertError("TOO_LARGE", `the tensors take ${tensorBytes} bytes; the limit is ${limits.maxTensorBytes}`);
+  }
+  const heap = 2 * fileBytes + tensorBytes;
+  if (heap > wasmHeapBudget) {
+    throw new LitertError(
+      "TOO_LARGE",
+      `the model (${fileBytes} bytes, held twice) and its tensors (${tensorBytes}) take ${heap} bytes; the WASM engine has ${wasmHeapBudget}`,
+    );
+  }
+}
+
+function fixedSignature(
+  key: string | undefined,
+  {inputs, outputs}: {readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[]},
+  inputShapes: Shapes,
+  outputShapes: Shapes,
+): FixedSignature {
+  const fix = (specs: readonly TensorSpec[], shapes: Shapes): readonly FixedTensor[] =>
+    specs.map(({name, dtype}, at) => ({name, type: elementTypes[dtype]!, dims: shapes[at]!}));
+  return {key, inputs: fix(inputs, inputShapes), outputs: fix(outputs, outputShapes)};
+}

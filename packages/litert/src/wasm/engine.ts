@@ -1,0 +1,84 @@
+/** The WASM engine: LiteRT from npm, in a worker a model. `createWasmEngine` → `load` → `run`. */
+import type {Engine, Limits, LoadedModel, LoadOptions} from "../engine.ts";
+import {defaultLimits, defaultLoadDeadlineMs} from "../limits.ts";
+import {LitertError} from "../litert-error.ts";
+import {type EngineFiles, installedFiles, loadBlobs, runtimeVersion, type Blobs} from "./blobs.ts";
+import {WasmModel} from "./loaded-model.ts";
+import {selfTest} from "./self-test.ts";
+
+export interface WasmEngineOptions {
+  /** Default: the files of the installed packages. */
+  readonly files?: EngineFiles;
+}
+
+/**
+ * Checks the engine's files against their pinned hashes, compiles, and computes a known answer. Throws `ENGINE_ERROR`.
+ *
+ * ```ts
+ * const engine = await createWasmEngine();
+ * const model = await engine.load(await readFile("digits.tflite"));
+ * const {outputs} = await model.run("serving_default", {image: Tensor.from(pixels, {shape: [1, 8, 8, 1]})});
+ * ```
+ */
+export async function createWasmEngine({files = installedFiles()}: WasmEngineOptions = {}): Promise<Engine> {
+  const engine = new WasmEngine(files, await loadBlobs(files));
+  try {
+    await selfTest(engine);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+class WasmEngine implements Engine {
+  readonly id: string;
+  readonly digest: string;
+  readonly capabilities: Engine["capabilities"] = {
+    strings: false,
+    threads: false,
+    profile: false,
+    maxModelBytes: defaultLimits.maxModelBytes,
+  };
+  readonly #files: EngineFiles;
+  readonly #blobs: Blobs;
+  readonly #models = new Set<LoadedModel>();
+  #closed = false;
+
+  constructor(files: EngineFiles, blobs: Blobs) {
+    this.#files = files;
+    this.#blobs = blobs;
+    this.id = `wasm/${runtimeVersion}/${blobs.variant}`;
+    this.digest = blobs.digest;
+  }
+
+  async load(model: Uint8Array, options: LoadOptions = {}): Promise<LoadedModel> {
+    const {signal, deadlineMs = defaultLoadDeadlineMs} = options;
+    if (this.#closed) throw new LitertError("CANCELLED", "the engine is closed");
+    if (signal?.aborted) throw new LitertError("CANCELLED", "loading was cancelled", {cause: signal.reason});
+    const limits: Limits = {...defaultLimits, ...options.limits};
+    // Before the copy: what is refused for its size must not cost memory.
+    if (model.length > limits.maxModelBytes) {
+      throw new LitertError("TOO_LARGE", `the model has ${model.length} bytes; the limit is ${limits.maxModelBytes}`);
+    }
+    const file = new SharedArrayBuffer(model.length);
+    new Uint8Array(file).set(model);
+    const loaded = await WasmModel.load(
+      this.#files.worker,
+      {glue: this.#blobs.glue, module: this.#blobs.module, file, limits},
+      {endsAt: performance.now() + deadlineMs, signal},
+      () => this.#models.delete(loaded),
+    );
+    this.#models.add(loaded);
+    if (this.#closed) {
+      await loaded.close();
+      throw new LitertError("CANCELLED", "the engine was closed while the model was loading");
+    }
+    return loaded;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#models].map((model) => model.close()));
+  }
+}

@@ -1,0 +1,352 @@
+/**
+ * One instance of LiteRT's WASM module holding one compiled model of fixed shapes. Runs in a worker (it blocks).
+ *
+ * LiteRT reports most failures only as a log line, while `run` goes on to return uninitialised memory (specs/litert.md
+ * T2): each line that starts with `ERROR` is a failure here. After any failure the instance is unusable and has to be
+ * wiped; nothing of it is trusted again (§10.3).
+ */
+import {createRequire} from "node:module";
+import {compileFunction} from "node:vm";
+import {type ElementType, engineBytes} from "../element-types.ts";
+import {LitertError, type LitertErrorCode} from "../litert-error.ts";
+import type {Handle, LitertModule, ModuleFactory, RawCompiledModel, TensorBuffer, Vector} from "./litert-module.ts";
+
+/** A tensor as the engine is to see it: fixed dimensions, elements as in its memory. */
+export interface FixedTensor {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly dims: readonly number[];
+}
+
+/** A signature of a specialised file. */
+export interface FixedSignature {
+  /** Key in the file; `undefined` for a file without signatures. */
+  readonly key: string | undefined;
+  readonly inputs: readonly FixedTensor[];
+  readonly outputs: readonly FixedTensor[];
+}
+
+export interface InstanceRun {
+  /** In the order of the signature's outputs; each a copy with its own memory. */
+  readonly outputs: readonly Uint8Array<ArrayBuffer>[];
+  readonly engineMs: number;
+}
+
+/** Compiles LiteRT's script, which was hashed as this very text. Each worker does it once. */
+export function compileGlue(source: string): ModuleFactory {
+  const script = {exports: {} as unknown};
+  // The script gets no file system: it would read the binary, which it is given instead.
+  const require = (name: string): unknown => {
+    if (name === "node:fs") return {};
+    if (name === "node:crypto") return createRequire(import.meta.url)("node:crypto");
+    throw new Error(`the engine's script asks for ${name}`);
+  };
+  const run = compileFunction(source, ["module", "exports", "require", "__filename", "__dirname"], {
+    filename: "litert.cjs",
+  });
+  run(script, script.exports, require, "litert.cjs", "");
+  return script.exports as ModuleFactory;
+}
+
+export class Instance {
+  readonly #module: LitertModule;
+  readonly #log: EngineLog;
+  #compiled: {readonly model: RawCompiledModel; readonly environment: Handle; readonly order: SignatureOrder} | undefined;
+
+  private constructor(module: LitertModule, log: EngineLog) {
+    this.#module = module;
+    this.#log = log;
+  }
+
+  /** A fresh instance of the compiled binary: 6 to 30 ms, 17 MB of heap. */
+  static async create(factory: ModuleFactory, binary: WebAssembly.Module): Promise<Instance> {
+    const log = new EngineLog();
+    // The script asks for the number of cores, which Node 20 doesn't tell; the build has no threads.
+    (globalThis as {navigator?: unknown}).navigator ??= {hardwareConcurrency: 1};
+    const module = await log.guard("ENGINE_ERROR", "start", async () => {
+      const started = factory({
+        instantiateWasm: (imports, done) => {
+          done(new WebAssembly.Instance(binary, imports), binary);
+          return {};
+        },
+        print: log.add,
+        printErr: log.add,
+      });
+      const made = await started;
+      made.setupLogging();
+      return made;
+    });
+    return new Instance(module, log);
+  }
+
+  /** Bytes of the heap, which never shrinks. */
+  get heapBytes(): number {
+    return this.#module.HEAPU8.length;
+  }
+
+  /** The whole heap, for tests of wiping. */
+  get heap(): Uint8Array {
+    return this.#module.HEAPU8;
+  }
+
+  /**
+   * Compiles a file of fixed shapes. `file` is copied into the heap. Throws `INVALID_MODEL`, `UNSUPPORTED_OP`,
+   * `OUT_OF_MEMORY`, `ENGINE_CRASHED`, `ENGINE_ERROR`.
+   */
+  async compile(file: Uint8Array, signatures: readonly (FixedSignature | undefined)[]): Promise<void> {
+    const module = this.#module;
+    this.#compiled = await this.#log.guard("INVALID_MODEL", "compiling", async () => {
+      const environment = module.LiteRtEnvironment.create(null);
+      const address = module._malloc(file.length);
+      if (address === 0) throw new LitertError("OUT_OF_MEMORY", `no room for the model's ${file.length} bytes`);
+      module.HEAPU8.set(file, address);
+      const raw = module.loadModel(environment, address, file.length);
+      const model = module.compileModel(environment, raw, {
+        accelerator: "wasm",
+        cpuOptions: {numThreads: 1},
+        environment: {liteRtEnvironment: environment, options: {}},
+        gpuOptions: {},
+      });
+      return {model, environment, order: readOrder(raw, signatures)};
+    });
+  }
+
+  /**
+   * One inference of `signature` (an index into those given to `compile`). `inputs` are the engine's bytes in the order
+   * of the signature. What it wrote into the heap for inputs and outputs is overwritten before it returns. Throws
+   * `OUT_OF_MEMORY`, `DYNAMIC_OUTPUT`, `ENGINE_CRASHED`, `ENGINE_ERROR`.
+   */
+  run(signature: number, fixed: FixedSignature, inputs: readonly Uint8Array[]): Promise<InstanceRun> {
+    return this.#log.guard("ENGINE_ERROR", "running", async () => {
+      const {model, environment, order} = this.#compiled!;
+      const row = order[signature]!;
+      const buffers = row.inputs.map((index) => this.#input(environment, fixed.inputs[index]!, inputs[index]!));
+      const start = performance.now();
+      const results = await model.run(row.index, buffers);
+      const engineMs = performance.now() - start;
+      this.#log.check("ENGINE_ERROR", "running");
+      if (results.length !== fixed.outputs.length) {
+        throw new LitertError("ENGINE_ERROR", `${results.length} outputs came, expected ${fixed.outputs.length}`);
+      }
+      const outputs: Uint8Array<ArrayBuffer>[] = [];
+      row.outputs.forEach((index, position) => {
+        outputs[index] = this.#output(results[position]!, fixed.outputs[index]!);
+      });
+      for (const [position, index] of row.inputs.entries()) this.#discard(buffers[position]!, fixed.inputs[index]!);
+      for (const [position, index] of row.outputs.entries()) this.#discard(results[position]!, fixed.outputs[index]!);
+      return {outputs, engineMs};
+    });
+  }
+
+  /**
+   * The dimensions of the outputs after two runs on zeros, of a file that declares them too large; the values are wrong
+   * in some models and are not looked at (specs/litert.md §5.2). The instance has to be wiped afterwards.
+   */
+  probe(signature: number, fixed: FixedSignature): Promise<readonly (readonly number[])[]> {
+    return this.#log.guard("ENGINE_ERROR", "probing", async () => {
+      const {model, environment, order} = this.#compiled!;
+      const row = order[signature]!;
+      const buffers = row.inputs.map((index) => {
+        const tensor = fixed.inputs[index]!;
+        return this.#input(environment, tensor, new Uint8Array(tensorBytes(tensor)));
+      });
+      await model.run(row.index, buffers);
+      this.#log.check("ENGINE_ERROR", "probing");
+      const shapes: (readonly number[])[] = [];
+      (await model.run(row.index, buffers)).forEach((buffer, position) => {
+        const layout = buffer.tensorType().layout();
+        shapes[row.outputs[position]!] = takeAll(layout.dimensions());
+      });
+      return shapes;
+    });
+  }
+
+  /** Overwrites the whole heap: inputs, outputs, weights, intermediate values. The instance is unusable afterwards. */
+  wipe(): void {
+    this.#compiled = undefined;
+    this.#module.HEAPU8.fill(0);
+  }
+
+  #input(environment: Handle, tensor: FixedTensor, bytes: Uint8Array): TensorBuffer {
+    const module = this.#module;
+    const size = tensorBytes(tensor);
+    if (bytes.length !== size) {
+      // The front has checked the sizes; the heap must not depend on it.
+      throw new LitertError("INVALID_INPUT", `input "${tensor.name}" has ${bytes.length} bytes, expected ${size}`);
+    }
+    const dims = new module.VectorInt32();
+    for (const dim of tensor.dims) dims.push_back(dim);
+    const layout = module.LiteRtLayout.create(dims);
+    const type = module.LiteRtRankedTensorType.create({value: tensor.type.code}, layout);
+    const buffer = module.LiteRtTensorBuffer.createManaged(
+      environment,
+      module.LiteRtTensorBufferType.HOST_MEMORY,
+      type,
+      size,
+    );
+    const address = buffer.lock(module.LiteRtTensorBufferLockMode.WRITE);
+    // Re-read after every call that may allocate: growth replaces the view.
+    module.HEAPU8.set(bytes, address);
+    buffer.unlock();
+    for (const handle of [type, layout, dims]) handle.delete();
+    return buffer;
+  }
+
+  #output(buffer: TensorBuffer, expected: FixedTensor): Uint8Array<ArrayBuffer> {
+    const type = buffer.tensorType();
+    const layout = type.layout();
+    const dims = takeAll(layout.dimensions());
+    const code = type.elementType().value;
+    for (const handle of [layout, type]) handle.delete();
+    const size = tensorBytes(expected);
+    if (code !== expected.type.code || `${dims}` !== `${expected.dims}` || buffer.packedSize() < size) {
+      throw new LitertError(
+        "ENGINE_ERROR",
+        `output "${expected.name}" came as type ${code} [${dims.join(", ")}], ` +
+          `expected type ${expected.type.code} [${expected.dims.join(", ")}]`,
+      );
+    }
+    const address = buffer.lock(this.#module.LiteRtTensorBufferLockMode.READ);
+    const copy = new Uint8Array(size);
+    copy.set(this.#module.HEAPU8.subarray(address, address + size));
+    buffer.unlock();
+    return copy;
+  }
+
+  #discard(buffer: TensorBuffer, tensor: FixedTensor): void {
+    const address = buffer.lock(this.#module.LiteRtTensorBufferLockMode.WRITE);
+    this.#module.HEAPU8.fill(0, address, address + tensorBytes(tensor));
+    buffer.unlock();
+    buffer.delete();
+  }
+}
+
+/** Where the file's signatures and names stand in LiteRT, which sorts them: positions → indices of ours. */
+type SignatureOrder = readonly (
+  | {readonly index: number; readonly inputs: readonly number[]; readonly outputs: readonly number[]}
+  | undefined
+)[];
+
+function readOrder(
+  raw: {getNumSignatures(): number; getSignature(index: number): RawSignature},
+  signatures: readonly (FixedSignature | undefined)[],
+): SignatureOrder {
+  const found = Array.from({length: raw.getNumSignatures()}, (_, index) => {
+    const signature = raw.getSignature(index);
+    const row = {
+      index,
+      key: signature.key(),
+      inputs: takeAll(signature.inputNames()),
+      outputs: takeAll(signature.outputNames()),
+    };
+    signature.delete();
+    return row;
+  });
+  return signatures.map((signature) => {
+    if (signature === undefined) return undefined;
+    const {key, inputs, outputs} = signature;
+    // Without signatures LiteRT makes one up, with the tensors in the file's order (their names may not be unique).
+    const row = key === undefined ? found[0] : found.find((each) => each.key === key);
+    if (row === undefined) throw new LitertError("ENGINE_ERROR", `the engine doesn't find the signature "${key}"`);
+    if (key === undefined) {
+      if (row.inputs.length !== inputs.length || row.outputs.length !== outputs.length) {
+        throw new LitertError("ENGINE_ERROR", "the engine counts other inputs or outputs than the file has");
+      }
+      return {index: row.index, inputs: [...inputs.keys()], outputs: [...outputs.keys()]};
+    }
+    return {index: row.index, inputs: positions(row.inputs, inputs), outputs: positions(row.outputs, outputs)};
+  });
+}
+
+interface RawSignature extends Handle {
+  key(): string;
+  inputNames(): Vector<string>;
+  outputNames(): Vector<string>;
+}
+
+function positions(names: readonly string[], tensors: readonly FixedTensor[]): number[] {
+  const indices = names.map((name) => tensors.findIndex((tensor) => tensor.name === name));
+  if (indices.includes(-1) || new Set(indices).size !== tensors.length) {
+    throw new LitertError("ENGINE_ERROR", "the engine names other inputs or outputs than the file's signature");
+  }
+  return indices;
+}
+
+function takeAll<T>(vector: Vector<T>): T[] {
+  const items = Array.from({length: vector.size()}, (_, index) => vector.get(index));
+  vector.delete();
+  return items;
+}
+
+function tensorBytes({type, dims}: FixedTensor): number {
+  return engineBytes(
+    type,
+    dims.reduce((product, dim) => product * dim, 1),
+  );
+}
+
+/** Lines kept for a message, and characters of each: a hostile model may make the engine say a lot. */
+const maxLines = 8;
+const maxLineLength = 300;
+
+/** What the engine says while it works, and what that means. */
+class EngineLog {
+  #errors: string[] = [];
+
+  readonly add = (line: string): void => {
+    if (/^(ERROR|FATAL|F\d|Aborted)/.test(line) && this.#errors.length < maxLines) {
+      this.#errors.push(line.slice(0, maxLineLength));
+    }
+  };
+
+  /** Throws if the engine reported an error since the last check. */
+  check(code: LitertErrorCode, doing: string): void {
+    if (this.#errors.length === 0) return;
+    const said = this.#errors.join(" · ");
+    this.#errors = [];
+    throw new LitertError(meaning(said) ?? code, `LiteRT reported while ${doing}: ${said}`);
+  }
+
+  /** Runs `work`; exceptions and error lines become coded errors, `code` where they say nothing better. */
+  async guard<T>(code: LitertErrorCode, doing: string, work: () => Promise<T>): Promise<T> {
+    this.#errors = [];
+    let result: T;
+    try {
+      result = await work();
+    } catch (cause) {
+      if (cause instanceof LitertError) throw cause;
+      const said = [...this.#errors, describe(cause)].join(" · ");
+      throw new LitertError(
+        isCrash(cause) ? (/out of memory|OOM/i.test(said) ? "OUT_OF_MEMORY" : "ENGINE_CRASHED") : (meaning(said) ?? code),
+        `LiteRT ${isCrash(cause) ? "crashed" : "failed"} while ${doing}: ${said}`,
+      );
+    }
+    this.check(code, doing);
+    return result;
+  }
+}
+
+/** The engine's own words → code; the first row that matches. */
+const meanings: readonly (readonly [RegExp, LitertErrorCode])[] = [
+  [/Didn't find op for builtin|unresolved custom op|Unresolved custom op/i, "UNSUPPORTED_OP"],
+  [/allocation_type ==|dynamic tensor/i, "DYNAMIC_OUTPUT"],
+  [/failed to (re)?allocate|out of memory|bad_alloc|cannot allocate|MemoryAllocationFailure/i, "OUT_OF_MEMORY"],
+];
+
+function meaning(said: string): LitertErrorCode | undefined {
+  return meanings.find(([pattern]) => pattern.test(said))?.[1];
+}
+
+/** Traps, aborts, exits and exhausted stacks: the module's state is broken. */
+function isCrash(cause: unknown): boolean {
+  return (
+    cause instanceof WebAssembly.RuntimeError ||
+    cause instanceof RangeError ||
+    (typeof cause === "object" && cause !== null && "name" in cause && cause.name === "ExitStatus")
+  );
+}
+
+function describe(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : `an exception of type ${typeof cause}`;
+  return text.slice(0, maxLineLength);
+}

@@ -1,0 +1,179 @@
+/** A model that is loaded: checks and queues calls, keeps its worker alive, replaces it when it is gone. */
+import {Tensor} from "@tf-trusted/tensor";
+import {elementTypes, unpackInt4} from "../element-types.ts";
+import type {LoadedModel, RunOptions, RunResult, Signature, TensorSpec} from "../engine.ts";
+import {checkInputs} from "../inputs.ts";
+import {LitertError} from "../litert-error.ts";
+import type {Answer, Output, WorkerStart} from "./messages.ts";
+import {type Bounds, cancelled, late, ModelWorker} from "./model-worker.ts";
+
+/** How long `close` lets a call that is running end by itself, so that its heaps can be wiped. */
+const closeGraceMs = 1_000;
+/** How long a model may run on zeros; some never end. */
+const warmUpDeadlineMs = 10_000;
+
+export class WasmModel implements LoadedModel {
+  readonly signatures: readonly Signature[];
+  readonly #entry: URL | string;
+  readonly #start: WorkerStart;
+  readonly #onClose: () => void;
+  #worker: ModelWorker;
+  /** The end of the last call that was queued. */
+  #queue: Promise<unknown> = Promise.resolve();
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
+
+  private constructor(
+    entry: URL | string,
+    start: WorkerStart,
+    worker: ModelWorker,
+    signatures: readonly Signature[],
+    onClose: () => void,
+  ) {
+    this.#entry = entry;
+    this.#start = start;
+    this.#worker = worker;
+    this.signatures = signatures;
+    this.#onClose = onClose;
+  }
+
+  /** Admits, compiles and warms up in a new worker. */
+  static async load(
+    entry: URL | string,
+    start: WorkerStart,
+    bounds: Bounds,
+    onClose: () => void,
+  ): Promise<WasmModel> {
+    const worker = new ModelWorker(entry, start);
+    try {
+      const signatures = await admit(worker, bounds);
+      const model = new WasmModel(entry, start, worker, signatures, onClose);
+      await model.#warmUp(bounds);
+      return model;
+    } catch (error) {
+      await worker.terminate();
+      new Uint8Array(start.file).fill(0);
+      throw error;
+    }
+  }
+
+  async run(
+    signatureName: string,
+    inputs: Readonly<Record<string, Tensor>>,
+    {deadlineMs, signal}: RunOptions = {},
+  ): Promise<RunResult> {
+    const index = this.signatures.findIndex(({name}) => name === signatureName);
+    const signature = this.signatures[index];
+    if (signature === undefined) {
+      const known = this.signatures.map(({name}) => `"${name}"`).join(", ");
+      throw new LitertError("INVALID_INPUT", `there is no signature "${signatureName.slice(0, 100)}"; the model has ${known}`);
+    }
+    const {shapes, bytes} = checkInputs(signature, inputs, this.#start.limits);
+    const bounds = {signal, endsAt: deadlineMs === undefined ? undefined : performance.now() + deadlineMs};
+    const answer = await this.#inTurn(bounds, async () => {
+      const worker = await this.#liveWorker(bounds);
+      return worker.ask({kind: "run", signature: index, shapes, inputs: bytes}, bounds, bytes.map(({buffer}) => buffer));
+    });
+    if (answer.kind !== "outputs") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
+    const outputs = signature.outputs.map((spec, at) => [spec.name, toTensor(spec, answer.outputs[at]!)] as const);
+    return {outputs: Object.fromEntries(outputs), engineMs: answer.engineMs};
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    // Calls that wait fail at once; the one that runs gets a moment, because a stopped worker can't wipe its heap.
+    this.#closing.abort();
+    const grace = new Promise<void>((resolve) => setTimeout(resolve, closeGraceMs).unref());
+    await Promise.race([this.#queue, grace]);
+    try {
+      if (!this.#worker.ended) await this.#worker.ask({kind: "close"}, {endsAt: performance.now() + closeGraceMs});
+    } catch {
+      // A worker that can't answer any more is stopped below, which frees its heaps.
+    }
+    await this.#worker.terminate();
+    new Uint8Array(this.#start.file).fill(0);
+    this.#onClose();
+  }
+
+  /** One call at a time: LiteRT gives wrong results silently when calls overlap (specs/litert.md T10). */
+  #inTurn(bounds: Bounds, work: () => Promise<Answer>): Promise<Answer> {
+    const before = this.#queue;
+    const turn = this.#wait(before, bounds).then(work);
+    // A call that gave up waiting must not let the next one overtake the one that runs.
+    this.#queue = Promise.allSettled([before, turn]);
+    return turn;
+  }
+
+  /** Until the calls before are done. Throws `DEADLINE` or `CANCELLED`, leaving the worker alone. */
+  async #wait(before: Promise<unknown>, {endsAt, signal}: Bounds): Promise<void> {
+    const closing = this.#closing.signal;
+    const stopped = new AbortController();
+    try {
+      await Promise.race([
+        before,
+        rejectWhen(closing, stopped.signal, () => new LitertError("CANCELLED", "the model was closed")),
+        ...(signal === undefined ? [] : [rejectWhen(signal, stopped.signal, () => cancelled(signal))]),
+        ...(endsAt === undefined ? [] : [rejectAt(endsAt, stopped.signal)]),
+      ]);
+    } finally {
+      stopped.abort();
+    }
+    if (closing.aborted) throw new LitertError("CANCELLED", "the model was closed");
+    if (signal?.aborted) throw cancelled(signal);
+    if (endsAt !== undefined && performance.now() >= endsAt) throw late();
+  }
+
+  /** The worker, or a new one where the last call ended it. */
+  async #liveWorker(bounds: Bounds): Promise<ModelWorker> {
+    if (this.#worker.ended) {
+      this.#worker = new ModelWorker(this.#entry, this.#start);
+      await admit(this.#worker, bounds);
+    }
+    return this.#worker;
+  }
+
+  async #warmUp(bounds: Bounds): Promise<void> {
+    const ends = performance.now() + warmUpDeadlineMs;
+    const first = Math.min(ends, bounds.endsAt ?? ends);
+    try {
+      await this.#worker.ask({kind: "warmUp"}, {...bounds, endsAt: first});
+    } catch (error) {
+      // Loops that never end on zeros: the model is loaded, its first call starts a new worker.
+      if (!(error instanceof LitertError && error.code === "DEADLINE" && first === ends)) throw error;
+    }
+  }
+}
+
+async function admit(worker: ModelWorker, bounds: Bounds): Promise<readonly Signature[]> {
+  const answer = await worker.ask({kind: "admit"}, bounds);
+  if (answer.kind !== "admitted") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
+  return answer.signatures;
+}
+
+function toTensor(spec: TensorSpec, {shape, bytes}: Output): Tensor {
+  const elements = shape.reduce((product, dim) => product * dim, 1);
+  if (elementTypes[spec.dtype]!.bits === 4) return new Tensor(spec.dtype, shape, unpackInt4(bytes, elements));
+  // Kernels take any byte as a bool; a tensor is 0 or 1.
+  if (spec.dtype === "bool") bytes.forEach((byte, at) => void (bytes[at] = byte === 0 ? 0 : 1));
+  return new Tensor(spec.dtype, shape, bytes);
+}
+
+function rejectWhen(signal: AbortSignal, stopped: AbortSignal, error: () => LitertError): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(error());
+    signal.addEventListener("abort", () => reject(error()), {once: true, signal: stopped});
+  });
+}
+
+function rejectAt(endsAt: number, stopped: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const left = endsAt - performance.now();
+    if (left >= 2 ** 31) return;
+    const timer = setTimeout(() => reject(late()), Math.max(0, left));
+    stopped.addEventListener("abort", () => clearTimeout(timer), {once: true});
+  });
+}

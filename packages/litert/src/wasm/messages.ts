@@ -1,0 +1,60 @@
+/** What the engine's thread and a model's worker say to each other. One request at a time; each has one answer. */
+import type {Limits, Signature} from "../engine.ts";
+import {LitertError, type LitertErrorCode} from "../litert-error.ts";
+
+/** `workerData`: everything a worker starts from. It reads no files. */
+export interface WorkerStart {
+  /** LiteRT's script as text, hashed by the engine's thread. */
+  readonly glue: string;
+  readonly module: WebAssembly.Module;
+  /** The model as it came; shared, so that a replaced worker costs no copy. */
+  readonly file: SharedArrayBuffer;
+  readonly limits: Limits;
+}
+
+export type Request =
+  /** Reads and checks the model. The first request, once. */
+  | {readonly kind: "admit"}
+  /** Compiles what has fixed shapes and runs it on zeros. */
+  | {readonly kind: "warmUp"}
+  /** `inputs` are given away; `shapes` and `inputs` in the signature's order. */
+  | {
+      readonly kind: "run";
+      readonly signature: number;
+      readonly shapes: readonly (readonly number[])[];
+      readonly inputs: readonly Uint8Array<ArrayBuffer>[];
+    }
+  /** Wipes all instances. The last request. */
+  | {readonly kind: "close"};
+
+export interface Output {
+  readonly shape: readonly number[];
+  /** The engine's bytes, given away. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export type Answer =
+  | {readonly kind: "admitted"; readonly signatures: readonly Signature[]}
+  | {readonly kind: "done"}
+  | {readonly kind: "outputs"; readonly outputs: readonly Output[]; readonly engineMs: number}
+  | {readonly kind: "failed"; readonly error: WireError};
+
+/** An error without its prototype, which messages between threads lose. */
+export interface WireError {
+  readonly code: LitertErrorCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export function toWire(error: unknown): WireError {
+  if (error instanceof LitertError) {
+    return {code: error.code, message: error.message.slice(error.code.length + 2), details: error.details};
+  }
+  // Anything else is a bug or an exhausted heap of this worker; the model's owner learns the kind only.
+  const name = error instanceof Error ? `${error.name}: ${error.message}` : typeof error;
+  return {code: "ENGINE_ERROR", message: `unexpected failure in the worker: ${name}`, details: {}};
+}
+
+export function fromWire({code, message, details}: WireError): LitertError {
+  return new LitertError(code, message, {details});
+}

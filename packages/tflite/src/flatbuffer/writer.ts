@@ -1,0 +1,225 @@
+/**
+ * A deterministic, table-driven flatbuffer writer. Front to back: a table, then what it refers to, in field order, so
+ * that every offset goes forward; equal field lists are stored once. The layout runs twice, first to measure, then into
+ * a buffer of exactly that size: no growing, no copies of weights but the one into the file.
+ */
+import {type FieldSchema, type Kind, type ScalarName, scalars, type TableSchema, tables} from "../schema/schema.ts";
+import {TfliteError} from "../tflite-error.ts";
+import type {Decoded, DecodedTable, DecodedUnion} from "./reader.ts";
+
+/** Offsets are signed in some readers: the format ends here. */
+export const MAX_FILE_BYTES = 0x7fff_ffff;
+
+/**
+ * Encodes `value` as the `root` table behind a file identifier. Scalars at their default are left out, as are absent
+ * fields. Throws `TFLITE_UNWRITABLE` with the path of the value, and `TFLITE_TOO_LARGE`.
+ */
+export function encodeFlatbuffer(root: string, identifier: string, value: DecodedTable): Uint8Array {
+  const measure = new Layout(undefined);
+  measure.file(root, identifier, value);
+  if (measure.end > MAX_FILE_BYTES) {
+    throw new TfliteError(
+      "TFLITE_TOO_LARGE",
+      `the file would have ${measure.end} bytes; the format ends at ${MAX_FILE_BYTES}`,
+    );
+  }
+  const bytes = new Uint8Array(measure.end);
+  new Layout(bytes).file(root, identifier, value);
+  return bytes;
+}
+
+/** A field of a table being written: its place and how many bytes. */
+interface Slot {
+  readonly id: number;
+  readonly bytes: number;
+  readonly write: (at: number) => void;
+}
+
+class Layout {
+  /** First byte that is still free. */
+  end = 0;
+  readonly #bytes: Uint8Array | undefined;
+  readonly #view: DataView | undefined;
+  readonly #lists = new Map<string, number>();
+  readonly #encoder = new TextEncoder();
+
+  constructor(bytes: Uint8Array | undefined) {
+    this.#bytes = bytes;
+    this.#view = bytes && new DataView(bytes.buffer);
+  }
+
+  file(root: string, identifier: string, value: DecodedTable): void {
+    this.end = 8;
+    this.#bytes?.set(this.#encoder.encode(identifier), 4);
+    this.#pointAt(0, this.#table(tables.get(root)!, value, root));
+    this.end = alignUp(this.end, 4);
+  }
+
+  /** Writes a table and everything below it; returns its offset. */
+  #table(schema: TableSchema, value: DecodedTable, path: string): number {
+    for (const name of Object.keys(value)) {
+      if (!schema.fields.some((field) => field.name === name)) {
+        throw unwritable(`${path}.${name}`, `${schema.name} has no such field`);
+      }
+    }
+    const later: (() => void)[] = [];
+    const slots = schema.fields.flatMap((field) => this.#slots(schema, field, value[field.name], path, later));
+    // Widest first: no padding inside, and equal sets of fields get equal lists.
+    slots.sort((a, b) => b.bytes - a.bytes || a.id - b.id);
+    const wide = slots[0]?.bytes === 8;
+    const offsets: number[] = [];
+    let size = 4;
+    for (const slot of slots) {
+      while (offsets.length <= slot.id) offsets.push(0);
+      offsets[slot.id] = size;
+      size += slot.bytes;
+    }
+    const list = this.#fieldList(offsets, size);
+    const at = alignTo(this.end, wide ? 8 : 4, wide ? 4 : 0);
+    this.end = at + size;
+    this.#view?.setInt32(at, at - list, true);
+    for (const slot of slots) slot.write(at + offsets[slot.id]!);
+    for (const child of later) child();
+    return at;
+  }
+
+  #fieldList(offsets: readonly number[], tableBytes: number): number {
+    const key = `${tableBytes}:${offsets.join()}`;
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
+    const at = alignUp(this.end, 2);
+    this.end = at + 4 + 2 * offsets.length;
+    this.#view?.setUint16(at, 4 + 2 * offsets.length, true);
+    this.#view?.setUint16(at + 2, tableBytes, true);
+    offsets.forEach((offset, id) => {
+      this.#view?.setUint16(at + 4 + 2 * id, offset, true);
+    });
+    this.#lists.set(key, at);
+    return at;
+  }
+
+  #slots(
+    schema: TableSchema,
+    field: FieldSchema,
+    value: Decoded,
+    tablePath: string,
+    later: (() => void)[],
+  ): readonly Slot[] {
+    const {id, type} = field;
+    const path = `${tablePath}.${field.name}`;
+    if (value === undefined) return [];
+    if (type.kind === "scalar" || type.kind === "enum") {
+      if (value === field.fallback) return [];
+      const scalar = type.kind === "enum" ? type.enum.scalar : type.scalar;
+      const number = this.#checked(type, value, path);
+      return [{id, bytes: scalars[scalar].bytes, write: (at) => this.#scalar(scalar, at, number)}];
+    }
+    const offsetSlot = (child: () => number): Slot => ({
+      id,
+      bytes: 4,
+      write: (at) => void later.push(() => this.#pointAt(at, child())),
+    });
+    if (type.kind !== "union") return [offsetSlot(() => this.#reference(type, value, path))];
+    const {type: member, value: table} = value as DecodedUnion;
+    const code = type.members.values.get(member);
+    if (code === undefined || code === 0) throw unwritable(path, `${schema.name} holds no ${member} here`);
+    return [
+      {id: type.typeId, bytes: 1, write: (at) => this.#scalar("ubyte", at, code)},
+      offsetSlot(() => this.#table(tables.get(member)!, table, `${path}(${member})`)),
+    ];
+  }
+
+  /** Writes what an offset points to; returns where it is. */
+  #reference(type: Kind, value: Decoded, path: string): number {
+    switch (type.kind) {
+      case "table":
+        if (typeof value !== "object" || Array.isArray(value) || value instanceof Uint8Array) {
+          throw unwritable(path, `found ${describe(value)}, expected fields of ${type.table}`);
+        }
+        return this.#table(tables.get(type.table)!, value as DecodedTable, path);
+      case "string": {
+        if (typeof value !== "string" || !value.isWellFormed())
+          throw unwritable(path, `found ${describe(value)}, expected well-formed text`);
+        const at = this.#raw(this.#encoder.encode(value), 4);
+        this.end += 1;
+        return at;
+      }
+      case "bytes":
+        if (!(value instanceof Uint8Array)) throw unwritable(path, `found ${describe(value)}, expected bytes`);
+        return this.#raw(value, type.align);
+      case "vector":
+        if (!Array.isArray(value)) throw unwritable(path, `found ${describe(value)}, expected a list`);
+        return this.#vector(type, value, path);
+      default:
+        throw new Error(`${path} is no reference`);
+    }
+  }
+
+  #raw(bytes: Uint8Array, align: number): number {
+    const at = alignTo(this.end, Math.max(align, 4), Math.max(align, 4) - 4);
+    this.end = at + 4 + bytes.length;
+    this.#view?.setUint32(at, bytes.length, true);
+    this.#bytes?.set(bytes, at + 4);
+    return at;
+  }
+
+  #vector(type: Kind & {readonly kind: "vector"}, values: readonly Decoded[], path: string): number {
+    const {element} = type;
+    const scalar = element.kind === "scalar" ? element.scalar : element.kind === "enum" ? element.enum.scalar : "uint";
+    const each = scalars[scalar].bytes;
+    const align = Math.max(type.align, each, 4);
+    const at = alignTo(this.end, align, align - 4);
+    this.end = at + 4 + values.length * each;
+    this.#view?.setUint32(at, values.length, true);
+    values.forEach((value, index) => {
+      const elementAt = at + 4 + index * each;
+      const elementPath = `${path}[${index}]`;
+      if (element.kind === "scalar" || element.kind === "enum") {
+        this.#scalar(scalar, elementAt, this.#checked(element, value, elementPath));
+      } else {
+        this.#pointAt(elementAt, this.#reference(element, value, elementPath));
+      }
+    });
+    return at;
+  }
+
+  /** The number to store for a scalar or enum value, in range. */
+  #checked(type: Kind & {readonly kind: "scalar" | "enum"}, value: Decoded, path: string): number | bigint {
+    if (type.kind === "enum") {
+      const code = type.enum.values.get(String(value));
+      if (code === undefined) throw unwritable(path, `${type.enum.name} has no value ${describe(value)}`);
+      return code;
+    }
+    const {min, max} = scalars[type.scalar];
+    if (type.scalar === "bool" ? typeof value !== "boolean" : typeof value !== typeof min) {
+      throw unwritable(path, `found ${describe(value)}, expected ${type.scalar}`);
+    }
+    if (typeof value === "boolean") return value ? 1 : 0;
+    if (type.scalar === "float") return value as number;
+    const number = value as number | bigint;
+    if (number < min || number > max || (typeof number === "number" && !Number.isInteger(number))) {
+      throw unwritable(path, `found ${number}, expected ${type.scalar} from ${min} to ${max}`);
+    }
+    return number;
+  }
+
+  #scalar(name: ScalarName, at: number, value: number | bigint): void {
+    if (this.#view !== undefined) scalars[name].set(this.#view, at, value);
+  }
+
+  #pointAt(from: number, to: number): void {
+    this.#view?.setUint32(from, to - from, true);
+  }
+}
+
+const alignUp = (offset: number, align: number): number => Math.ceil(offset / align) * align;
+
+/** The first offset from `offset` on that leaves `rest` when divided by `align`. */
+const alignTo = (offset: number, align: number, rest: number): number => alignUp(offset - rest, align) + rest;
+
+const describe = (value: unknown): string =>
+  typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? "an object" : String(value);
+
+function unwritable(path: string, message: string): TfliteError {
+  return new TfliteError("TFLITE_UNWRITABLE", `${path}: ${message}`, {details: {at: path}});
+}
