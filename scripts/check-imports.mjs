@@ -49,6 +49,6 @@ process.exit(problems.length === 0 ? 0 : 1);
 
 function importsOf(source) {
   const pattern =
-    /(?:^|\n)\s*(?:import|export)\b[^;'"]*?(?:from\s*)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)/g;
-  return [...source.matchAll(pattern)].map((match) => match[1] ?? match[2]);
+    /(?:^|\n)\s*(?:import|export)\s[^;'"]*?\sfrom\s+["']([^"']+)["']|(?:^|\n)import\s+["']([^"']+)["']|\bimport(?:\.meta\.resolve)?\(\s*[`"']((?:@[^/`"']+\/)?[^/`"'$]+)/g;
+  return [...source.matchAll(pattern)].map((match) => match[1] ?? match[2] ?? match[3]);
 }

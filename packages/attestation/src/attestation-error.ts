@@ -20,6 +20,10 @@ export const attestationErrors = {
     when: "A value to be written doesn't fit its field of a byte layout.",
     todo: "Give a value of the length and range that the message names.",
   },
+  CLOCK_INVALID: {
+    when: "The time of verification isn't a time, so that no date could be compared with it.",
+    todo: "Pass a valid Date as `now`.",
+  },
   SIMULATION_STATE: {
     when: "The stored state of a simulated platform can't be read.",
     todo: "Delete the file; a new simulated root is made, and policies have to name it.",
@@ -32,7 +36,12 @@ export type AttestationErrorCode = AttestationCode | keyof typeof attestationErr
 export class AttestationError extends TfTrustedError<AttestationErrorCode> {}
 
 /** An {@link AttestationError} from what was found and what was expected. */
-export function unexpected(code: AttestationErrorCode, found: string, expected: string, cause?: unknown): AttestationError {
+export function unexpected(
+  code: AttestationErrorCode,
+  found: string,
+  expected: string,
+  cause?: unknown,
+): AttestationError {
   return new AttestationError(code, `found ${found}, expected ${expected}`, {details: {found, expected}, cause});
 }
 

@@ -1,1 +1,37 @@
-export {};
+export {AttestationError, type AttestationErrorCode, attestationErrors} from "./attestation-error.ts";
+export type {Step} from "./checks/check.ts";
+export {type AttestationCode, type AttestationCodeEntry, attestationCodes} from "./codes.ts";
+export {attestationCodesMarkdown} from "./codes-markdown.ts";
+export {acceptableTcbStatuses, platformTcbStatuses, type TcbStatus} from "./collateral/tcb-status.ts";
+export type {TrustedRoot} from "./evidence/dcap/facts.ts";
+export {enclaveReport, quoteHeader} from "./evidence/dcap/layout.ts";
+export type {Evidence, SgxCollateral, SgxQuoteV3Evidence} from "./evidence/evidence.ts";
+export {quoteSignature} from "./evidence/sgx/layout.ts";
+export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
+export {explainPolicy} from "./policy/explain.ts";
+export type {Claims} from "./policy/match.ts";
+export {checkPolicy, type PolicyFinding, parsePolicy} from "./policy/parse.ts";
+export {type Policy, type PolicyIdentity, type PolicyInput, type PolicyRoot, policySchema} from "./policy/schema.ts";
+export {renderReportHtml} from "./report/html.ts";
+export {renderReportJson} from "./report/json.ts";
+export type {
+  ConsideredIdentity,
+  DatesReport,
+  PolicyReport,
+  Report,
+  SgxIdentity,
+  SgxPlatform,
+  TcbReport,
+} from "./report/report.ts";
+export {renderReportText, type TextOptions} from "./report/text.ts";
+export {type VendorRoot, type VendorRootName, vendorRoots} from "./roots/vendor-roots.ts";
+export {type SimulatedFault, type SimulatedPlan, simulatedFaults} from "./simulated/plan.ts";
+export {
+  createSimulatedPlatform,
+  restoreSimulatedPlatform,
+  type SimulatedPlatform,
+  type SimulatedPlatformOptions,
+  type SimulatedPlatformState,
+  type SimulatedQuoteRequest,
+} from "./simulated/platform.ts";
+export {allChecks, evidenceLimits, type VerifyOptions, verifyEvidence} from "./verify.ts";

@@ -42,6 +42,10 @@ export const convertErrors = {
     when: "An input or output was asked for that the graph doesn't have.",
     todo: "Choose from the names that the message lists, as `node` or `node:0`.",
   },
+  CONVERT_NAME_TWICE: {
+    when: "The same value was asked for twice as an input, or twice as an output.",
+    todo: "Name each value once; `x` and `x:0` are the same.",
+  },
   CONVERT_OUTPUTS_AMBIGUOUS: {
     when: "No output was named, and the graph has none that could be meant.",
     todo: "Name the outputs (`outputs: [...]`, --output-name).",

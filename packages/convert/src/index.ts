@@ -1,1 +1,6 @@
-export {};
+export {type ConvertOptions, type ConvertResult, convert, type ModelFormat, type SignatureTensor} from "./convert.ts";
+export {ConvertError, type ConvertErrorCode, convertErrors} from "./convert-error.ts";
+export {type GraphStructure, inspectGraph} from "./inspect.ts";
+export {type ConvertLimits, defaultLimits} from "./limits.ts";
+export type {InputRequest} from "./readers/graphdef/select.ts";
+export type {ConvertReport} from "./report.ts";

@@ -90,10 +90,14 @@ function read(file: Uint8Array, limits: Limits): TfliteModel {
 /** A failure of the format's package as one of ours; what isn't one is a bug and passes. */
 export function fromTflite(cause: unknown, code: LitertErrorCode = "INVALID_MODEL"): unknown {
   if (!(cause instanceof TfliteError)) return cause;
-  return new LitertError(cause.code === "TFLITE_LIMIT" || cause.code === "TFLITE_TOO_LARGE" ? "TOO_LARGE" : code, cause.message, {
-    cause,
-    details: {reason: cause.code},
-  });
+  return new LitertError(
+    cause.code === "TFLITE_LIMIT" || cause.code === "TFLITE_TOO_LARGE" ? "TOO_LARGE" : code,
+    cause.message,
+    {
+      cause,
+      details: {reason: cause.code},
+    },
+  );
 }
 
 function tfliteLimits(limits: Limits) {
@@ -116,7 +120,8 @@ const findingCodes: Partial<Record<FindingCode, LitertErrorCode>> = {
   KERNEL_WRONG: "UNSUPPORTED_OP",
 };
 
-function refuseFindings(findings: readonly Finding[]): void {
+/** Throws all findings as one error, if there are any. */
+export function refuseFindings(findings: readonly Finding[]): void {
   const [first] = findings;
   if (first === undefined) return;
   const problems = findings.map(({code, message}) => `${code}: ${message}`);
@@ -160,12 +165,7 @@ function tensorNames(tensors: readonly TfliteTensor[], side: "inputs" | "outputs
   });
 }
 
-function tensorSpec(
-  tensor: TfliteTensor,
-  name: string,
-  side: "inputs" | "outputs",
-  engine: EngineName,
-): TensorSpec {
+function tensorSpec(tensor: TfliteTensor, name: string, side: "inputs" | "outputs", engine: EngineName): TensorSpec {
   return {
     name,
     dtype: interfaceType(tensor.type, name, side, engine),

@@ -23,8 +23,8 @@ export const elementTypes: Readonly<Partial<Record<DType, ElementType>>> = {
   float16: {code: 10, bits: 16},
   float64: {code: 11, bits: 64},
   uint64: {code: 13, bits: 64},
-  uint32: {code: 15, bits: 32},
-  uint16: {code: 16, bits: 16},
+  uint32: {code: 16, bits: 32},
+  uint16: {code: 17, bits: 16},
   int4: {code: 18, bits: 4},
   bfloat16: {code: 19, bits: 16},
 };

@@ -2,28 +2,37 @@
  * A call's shapes → a file of fixed shapes and what it will give. LiteRT's own resizing leaves sizes stale and then writes
  * past them (specs/litert.md T1), so it only ever sees files where nothing is left open (§5).
  */
-import {type Shapes, specialiseModel, writeModel} from "@tf-trusted/tflite";
-import {type AdmittedModel, computedBytes, fromTflite} from "./admission.ts";
+import {checkKernels, type Inference, type Shapes, specialiseModel, writeModel} from "@tf-trusted/tflite";
+import {type AdmittedModel, computedBytes, fromTflite, refuseFindings} from "./admission.ts";
 import {elementTypes} from "./element-types.ts";
 import type {Limits, TensorSpec} from "./engine.ts";
 import {wasmHeapBudget} from "./limits.ts";
 import {LitertError} from "./litert-error.ts";
+import {settleShapes} from "./settle-shapes.ts";
 import type {FixedSignature, FixedTensor} from "./wasm/instance.ts";
 
 /** A file that may be compiled. `signatures[i]` is absent where signature i keeps dimensions open in it. */
 export interface FixedFile {
   readonly file: Uint8Array;
+  /** Whether an instance may run it more than once (`settle-shapes.ts`). */
+  readonly reusable: boolean;
   readonly signatures: readonly (FixedSignature | undefined)[];
 }
 
 /** Whether a signature has one set of shapes only, so that it can be compiled before any call. */
-export function isFixed({inputs, outputs}: {readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[]}): boolean {
+export function isFixed({
+  inputs,
+  outputs,
+}: {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}): boolean {
   return [...inputs, ...outputs].every(({shape}) => !shape.includes(-1));
 }
 
 /**
- * The file for a call of signature `index` with `inputs` giving `outputs` (shapes in the signature's order). Throws
- * `TOO_LARGE` where its heap would pass what the engine or the limits allow, `INVALID_MODEL` where the shapes contradict
+ * The file for a call of signature `index` with `inputs` giving `outputs` (shapes in the signature's order), everything
+ * inside as far as `inference` knows it. Throws `TOO_LARGE` where its heap would pass what the engine or the limits allow, `INVALID_MODEL` where the shapes contradict
  * what the file declares.
  */
 export function fixShapes(
@@ -31,6 +40,7 @@ export function fixShapes(
   index: number,
   inputs: Shapes,
   outputs: Shapes,
+  inference: Inference,
   limits: Limits,
 ): FixedFile {
   const {model, places, signatures} = admitted;
@@ -51,9 +61,13 @@ export function fixShapes(
       inputs: graph.inputs.map(shapeOf),
       outputs: graph.outputs.map(shapeOf),
     });
-    checkMemory(computedBytes(fixed), admitted.fileBytes, limits);
+    const {model: settledModel, settled} = settleShapes(fixed, place.subgraph, inference);
+    // Kernels' known faults depend on shapes (broadcasting), so they are looked for only here.
+    refuseFindings(checkKernels(settledModel));
+    checkMemory(computedBytes(settledModel), admitted.fileBytes, limits);
     return {
-      file: writeModel(fixed),
+      file: writeModel(settledModel),
+      reusable: settled,
       signatures: signatures.map((signature, at) => {
         const {key} = places[at]!;
         if (at === index) return fixedSignature(key, signature, inputs, outputs);

@@ -2,7 +2,6 @@
  * Shapes of all tensors of a graph for given input shapes, without running it (specs/litert.md §5.2 (b)). Shape operands
  * that the graph computes from shapes are evaluated; what depends on other data is reported as dynamic, with the reason.
  */
-
 import {MAX_RANK} from "./check/tensors.ts";
 import {elements} from "./element-bytes.ts";
 import type {Subgraph, TfliteModel, TfliteOperator, TfliteTensor} from "./model.ts";
@@ -12,7 +11,7 @@ import {convShapes} from "./shapes/conv.ts";
 import {elementwiseShapes} from "./shapes/elementwise.ts";
 import {moveShapes} from "./shapes/move.ts";
 import {reduceShapes} from "./shapes/reduce.ts";
-import {Impossible, type Node, type Shape, type ShapeRules, Unknown, type Value} from "./shapes/rule.ts";
+import {dimension, Impossible, type Node, type Shape, type ShapeRules, Unknown, type Value} from "./shapes/rule.ts";
 import {stateShapes} from "./shapes/state.ts";
 import {constantSum, resolved, type Sum, type SymbolicNode, symbolicRules, symbolSum} from "./shapes/symbolic.ts";
 import {valueRules} from "./shapes/values.ts";
@@ -64,7 +63,8 @@ export function inferShapes(
     const tensor = graph.tensors[graph.inputs[position]!]!;
     const declared = declaredShape(tensor);
     const fits =
-      shape.length === declared.length && shape.every((size, axis) => declared[axis] === -1 || declared[axis] === size);
+      shape.length === declared.length &&
+      shape.every((size, axis) => Number.isInteger(size) && size >= 0 && [-1, size].includes(declared[axis]!));
     if (!fits) {
       throw new TfliteError(
         "TFLITE_SHAPES",
@@ -102,7 +102,7 @@ class Run {
       known[tensor] = inputs[position]!;
     });
     graph.operators.forEach((operator, index) => {
-      this.#spend(1 + operator.inputs.length);
+      this.#spend(1 + operator.inputs.length + operator.outputs.length);
       const results = this.#operator(graph, operator, known, {subgraph, index, depth});
       operator.outputs.forEach((tensor, position) => {
         known[tensor] = results[position] ?? {shape: {dynamic: "its operator has no such output"}};
@@ -151,7 +151,10 @@ class Run {
       const shape = resolved(sizes);
       return [shape === undefined ? {shape: {dynamic: thrown.reason}, sizes} : {shape}];
     }
-    if (shapes.some((shape) => shape.length > MAX_RANK)) throw new Impossible(`more than ${MAX_RANK} dimensions`);
+    for (const shape of shapes) {
+      if (shape.length > MAX_RANK) throw new Impossible(`more than ${MAX_RANK} dimensions`);
+      shape.forEach(dimension);
+    }
     return shapes.map((shape, position) => {
       const value = position === 0 ? smallValue(node, shape) : undefined;
       if (value !== undefined) return {shape, value};

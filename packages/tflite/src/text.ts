@@ -30,7 +30,9 @@ export function printTensorType(tensor: TfliteTensor): string {
   const {scale = [], zeroPoint = [], quantizedDimension = 0} = tensor.quantization ?? {};
   if (scale.length === 0) return `${tensor.type}[${shape}]`;
   const quantization =
-    scale.length === 1 ? `${Number(scale[0]!.toPrecision(7))}, ${zeroPoint[0]}` : `${scale.length} scales on axis ${quantizedDimension}`;
+    scale.length === 1
+      ? `${Number(scale[0]!.toPrecision(7))}, ${zeroPoint[0]}`
+      : `${scale.length} scales on axis ${quantizedDimension}`;
   return `${tensor.type}[${shape}]{${quantization}}`;
 }
 

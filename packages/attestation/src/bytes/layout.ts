@@ -53,8 +53,20 @@ export interface LayoutLine {
 
 export type LayoutValue<L> = L extends Layout<infer Value> ? Value : never;
 
-export const u16le: FieldType<number> = integer("u16le", 2, 0xffff, (r) => r.u16le(), (v, o, x) => v.setUint16(o, x, true));
-export const u32le: FieldType<number> = integer("u32le", 4, 0xffffffff, (r) => r.u32le(), (v, o, x) => v.setUint32(o, x, true));
+export const u16le: FieldType<number> = integer(
+  "u16le",
+  2,
+  0xffff,
+  (r) => r.u16le(),
+  (v, o, x) => v.setUint16(o, x, true),
+);
+export const u32le: FieldType<number> = integer(
+  "u32le",
+  4,
+  0xffffffff,
+  (r) => r.u32le(),
+  (v, o, x) => v.setUint32(o, x, true),
+);
 
 /** `size` bytes as they are. */
 export function bytes(size: number): FieldType<Uint8Array> {
@@ -78,10 +90,15 @@ export function reserved(offset: number, size: number): Reserved {
 }
 
 /** A structure of `size` bytes. Throws `LAYOUT_INVALID` where the fields leave a gap or overlap: a bug in the table. */
-export function layout<const F extends readonly AnyField[]>(name: string, size: number, fields: F): Layout<LayoutFields<F>> {
+export function layout<const F extends readonly AnyField[]>(
+  name: string,
+  size: number,
+  fields: F,
+): Layout<LayoutFields<F>> {
   let next = 0;
   for (const item of fields) {
-    if (item.offset !== next) throw unexpected("LAYOUT_INVALID", `${name}: a field at ${item.offset}`, `one at ${next}`);
+    if (item.offset !== next)
+      throw unexpected("LAYOUT_INVALID", `${name}: a field at ${item.offset}`, `one at ${next}`);
     next += sizeOf(item);
   }
   if (next !== size) throw unexpected("LAYOUT_INVALID", `${name}: fields of ${next} bytes`, `${size} bytes`);

@@ -1,4 +1,4 @@
-/** The identity of the quoting enclave, version 2 (specification §5), and its comparison with a report (§6.9). */
+/** The identity of the quoting enclave, version 2 (Intel PCS API v4), and the choice of its level. */
 import {Members} from "../json/members.ts";
 import {parseSignedJson, type SignedJson, withJsonCode} from "./signed-json.ts";
 import {readLevelFacts} from "./tcb-info.ts";

@@ -1,4 +1,4 @@
-/** TCB info of Intel's provisioning service, versions 2 and 3 (specification §5), and the choice of a level (§7.1). */
+/** TCB info of Intel's provisioning service, versions 2 and 3 (Intel PCS API v4), and the choice of a level. */
 import {Members, readString} from "../json/members.ts";
 import type {JsonNode} from "../json/strict-json.ts";
 import {parseSignedJson, type SignedJson, withJsonCode} from "./signed-json.ts";
@@ -61,7 +61,8 @@ export function readTcbInfo(body: Members): TcbInfo {
 export function findTcbLevel(levels: readonly TcbLevel[], platform: PlatformTcb): TcbLevel | undefined {
   return levels.find(
     (level) =>
-      platform.pceSvn >= level.pceSvn && level.components.every((needed, i) => (platform.components[i] ?? -1) >= needed),
+      platform.pceSvn >= level.pceSvn &&
+      level.components.every((needed, i) => (platform.components[i] ?? -1) >= needed),
   );
 }
 

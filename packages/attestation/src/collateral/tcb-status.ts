@@ -1,4 +1,4 @@
-/** TCB statuses and how those of a platform's parts become one (Intel PCS v4 "TCB status"; specification §7). */
+/** TCB statuses and how those of a platform's parts become one (Intel PCS API v4). */
 
 /** What TCB info may say about a platform, from good to bad. */
 export const platformTcbStatuses = [

@@ -99,7 +99,8 @@ export class DerReader {
     checkInteger(content, this.#what);
     if (content[0]! & 0x80) throw this.#invalid("a negative INTEGER", "zero or more");
     const magnitude = content.length > 1 && content[0] === 0 ? content.subarray(1) : content;
-    if (magnitude.length > maxBytes) throw this.#invalid(`an INTEGER of ${magnitude.length} bytes`, `${maxBytes} at most`);
+    if (magnitude.length > maxBytes)
+      throw this.#invalid(`an INTEGER of ${magnitude.length} bytes`, `${maxBytes} at most`);
     return magnitude;
   }
 
@@ -111,7 +112,8 @@ export class DerReader {
   enumerated(max: number): number {
     const {content} = this.value(derTag.ENUMERATED);
     checkInteger(content, this.#what);
-    if (content.length > 4 || content[0]! & 0x80) throw this.#invalid(`an ENUMERATED of ${encodeHex(content)}`, `0 to ${max}`);
+    if (content.length > 4 || content[0]! & 0x80)
+      throw this.#invalid(`an ENUMERATED of ${encodeHex(content)}`, `0 to ${max}`);
     return this.#small(content, max);
   }
 
@@ -141,6 +143,18 @@ export class DerReader {
     return {unused, bits: content.subarray(1)};
   }
 
+  /** A string of one of the types that names have: UTF8String, PrintableString, IA5String. */
+  text(): string {
+    const {tag, content} = this.value();
+    const text = decodeText(content);
+    const allowed = textForms.get(tag);
+    if (allowed === undefined)
+      throw this.#invalid(`a string of tag ${hex(tag)}`, "UTF8String, PrintableString or IA5String");
+    if (text === undefined || !allowed.test(text))
+      throw this.#invalid(`characters that tag ${hex(tag)} doesn't have`, "its own");
+    return text;
+  }
+
   /** UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5 as milliseconds since 1970. */
   time(): number {
     const {tag, content} = this.value();
@@ -152,7 +166,8 @@ export class DerReader {
           ? /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text)
           : null;
     const time = match && realTime(match.slice(1).map(Number), tag === derTag.UTC_TIME);
-    if (time === null) throw this.#invalid(`tag ${hex(tag)} with ${JSON.stringify(text)}`, "a real UTC time with seconds");
+    if (time === null)
+      throw this.#invalid(`tag ${hex(tag)} with ${JSON.stringify(text)}`, "a real UTC time with seconds");
     return time;
   }
 
@@ -166,10 +181,12 @@ export class DerReader {
     if (first < 0x80) return first;
     const count = first & 0x7f;
     // Four bytes address more than any input here; 0x80 is the indefinite form.
-    if (count === 0 || count > 4) throw this.#invalid(`a length byte ${hex(first)}`, "a definite length of at most 4 bytes");
+    if (count === 0 || count > 4)
+      throw this.#invalid(`a length byte ${hex(first)}`, "a definite length of at most 4 bytes");
     let length = 0;
     for (let i = 0; i < count; i++) length = length * 256 + this.#reader.u8();
-    if (length < 0x80 || length < 256 ** (count - 1)) throw this.#invalid(`length ${length} in ${count} bytes`, "its shortest form");
+    if (length < 0x80 || length < 256 ** (count - 1))
+      throw this.#invalid(`length ${length} in ${count} bytes`, "its shortest form");
     return length;
   }
 
@@ -198,7 +215,8 @@ export function decodeOid(content: Uint8Array, what: string): string {
   let arc = 0;
   let fresh = true;
   for (const byte of content) {
-    if (fresh && byte === 0x80) throw unexpected("DER_INVALID", `${what}: an OID arc with leading zeros`, "its shortest form");
+    if (fresh && byte === 0x80)
+      throw unexpected("DER_INVALID", `${what}: an OID arc with leading zeros`, "its shortest form");
     arc = arc * 128 + (byte & 0x7f);
     if (!Number.isSafeInteger(arc)) throw unexpected("DER_INVALID", `${what}: an OID arc above 2^53`, "a smaller one");
     fresh = (byte & 0x80) === 0;
@@ -211,11 +229,34 @@ export function decodeOid(content: Uint8Array, what: string): string {
   return arcs.join(".");
 }
 
+/** What each type of string may hold (X.680 §41). */
+const textForms: ReadonlyMap<number, RegExp> = new Map([
+  [derTag.UTF8_STRING, /^/],
+  [derTag.PRINTABLE_STRING, /^[A-Za-z0-9 '()+,\-./:=?]*$/],
+  [derTag.IA5_STRING, /^\p{ASCII}*$/u],
+]);
+
+function decodeText(content: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", {fatal: true, ignoreBOM: true}).decode(content);
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
 function checkInteger(content: Uint8Array, what: string): void {
   const [first, second] = content;
   // X.690 §8.3.2: the first nine bits are neither all zero nor all one.
-  if (first === undefined || (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)))) {
-    throw unexpected("DER_INVALID", `${what}: an INTEGER of ${encodeHex(content.subarray(0, 20))}`, "its shortest form");
+  if (
+    first === undefined ||
+    (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)))
+  ) {
+    throw unexpected(
+      "DER_INVALID",
+      `${what}: an INTEGER of ${encodeHex(content.subarray(0, 20))}`,
+      "its shortest form",
+    );
   }
 }
 

@@ -58,11 +58,16 @@ export function derExplicit(number: number, ...content: readonly Uint8Array[]): 
 export function derTime(time: Date): Der {
   const digits = time.toISOString().replace(/\.\d+/, "").replaceAll(/[-:T]/g, "");
   const utc = time.getUTCFullYear() < 2050;
-  return derValue(utc ? derTag.UTC_TIME : derTag.GENERALIZED_TIME, new TextEncoder().encode(utc ? digits.slice(2) : digits));
+  return derValue(
+    utc ? derTag.UTC_TIME : derTag.GENERALIZED_TIME,
+    new TextEncoder().encode(utc ? digits.slice(2) : digits),
+  );
 }
 
 function derLength(length: number): Uint8Array {
-  return length < 0x80 ? Uint8Array.of(length) : Uint8Array.of(0x80 | numberBytes(length).length, ...numberBytes(length));
+  return length < 0x80
+    ? Uint8Array.of(length)
+    : Uint8Array.of(0x80 | numberBytes(length).length, ...numberBytes(length));
 }
 
 function numberBytes(value: number): Uint8Array {

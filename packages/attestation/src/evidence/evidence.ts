@@ -29,9 +29,18 @@ export interface SgxCollateral {
   readonly pckCrlIssuerChain?: Uint8Array;
   /** DER, of the root. */
   readonly rootCrl?: Uint8Array;
-  /** PEM: PCK certificate, its authority, root. Only for quotes whose certification data doesn't hold the chain. */
+  /** PEM: PCK certificate, its authority, root, in any order. Only used where the quote doesn't hold the chain. */
   readonly pckChain?: Uint8Array;
 }
 
-/** Collateral as one value of each part: what the provisioning service gives for one platform. */
-export type CompleteSgxCollateral = Required<Omit<SgxCollateral, "pckChain">> & Pick<SgxCollateral, "pckChain">;
+/** What verification can't do without. */
+export const neededCollateral = [
+  "tcbInfo",
+  "tcbInfoIssuerChain",
+  "qeIdentity",
+  "qeIdentityIssuerChain",
+  "pckCrl",
+  "rootCrl",
+] as const satisfies readonly (keyof SgxCollateral)[];
+
+export type CompleteSgxCollateral = SgxCollateral & Required<Pick<SgxCollateral, (typeof neededCollateral)[number]>>;

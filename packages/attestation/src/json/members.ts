@@ -32,7 +32,11 @@ export class Members {
   }
 
   /** An array, each item read by `read`; `length` limits from and to. */
-  list<T>(name: string, [min, max]: readonly [number, number], read: (item: JsonNode, path: string) => T): readonly T[] {
+  list<T>(
+    name: string,
+    [min, max]: readonly [number, number],
+    read: (item: JsonNode, path: string) => T,
+  ): readonly T[] {
     const node = this.node(name);
     if (node.type !== "array") throw jsonTypeError(this.#at(name), describe(node), "an array");
     if (node.items.length < min || node.items.length > max) {

@@ -93,10 +93,10 @@ class Scanner {
     const members = new Map<string, JsonNode>();
     this.#list("}", () => {
       this.space();
-      if (this.#text[this.position] !== '"') throw this.#unexpected("a member's name");
       const at = this.position;
       const name = this.#string();
-      if (members.has(name)) throw jsonError(`the member ${JSON.stringify(name)} twice, again at ${at}`, "each member once");
+      if (members.has(name))
+        throw jsonError(`the member ${JSON.stringify(name)} twice, again at ${at}`, "each member once");
       this.space();
       this.#expect(":");
       members.set(name, this.value(depth + 1));
@@ -120,14 +120,16 @@ class Scanner {
     for (;;) {
       item();
       this.space();
-      if (this.#text[this.position] === ",") this.position++;
-      else return this.#expect(close);
+      if (this.#text[this.position] !== ",") break;
+      this.position++;
     }
+    this.#expect(close);
   }
 
   #string(): string {
-    const raw = this.#match(/"[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*"/y);
-    if (raw === undefined) throw this.#unexpected("a closed string");
+    // RFC 8259 §7: everything from space on but the quote and the backslash stands for itself.
+    const raw = this.#match(/"[ !#-[\]-\uffff]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[ !#-[\]-\uffff]*)*"/y);
+    if (raw === undefined) throw this.#unexpected("a string");
     // The token is valid JSON by the pattern above; JSON.parse only resolves its escapes.
     return JSON.parse(raw) as string;
   }

@@ -36,7 +36,7 @@ export interface Certificate {
 }
 
 /** RFC 5280 §4.2.1.3, in the order of the bits. */
-const keyUsages = [
+export const keyUsages = [
   "digitalSignature",
   "nonRepudiation",
   "keyEncipherment",
@@ -135,9 +135,9 @@ export function readName(value: {readonly content: Uint8Array; readonly encoding
     do {
       const attribute = set.sequence("name attribute");
       const type = attribute.oid();
-      const text = attribute.value();
+      const text = attribute.text();
       attribute.end();
-      if (type === COMMON_NAME) commonName = new TextDecoder().decode(text.content);
+      if (type === COMMON_NAME) commonName = text;
     } while (!set.done);
   }
   return Object.freeze({encoding: value.encoding, commonName});
@@ -154,9 +154,11 @@ export function readExtensions(reader: DerReader, known: ReadonlySet<string>): R
     const critical = readDefaultFalse(item);
     const value = item.octetString();
     item.end();
-    if (critical && !known.has(oid)) throw unexpected("DER_INVALID", `the unknown critical extension ${oid}`, "known ones");
+    if (critical && !known.has(oid))
+      throw unexpected("DER_INVALID", `the unknown critical extension ${oid}`, "known ones");
     if (found.has(oid)) throw unexpected("DER_INVALID", `the extension ${oid} twice`, "each extension once");
-    if (found.size === MAX_EXTENSIONS) throw unexpected("DER_INVALID", "too many extensions", `${MAX_EXTENSIONS} at most`);
+    if (found.size === MAX_EXTENSIONS)
+      throw unexpected("DER_INVALID", "too many extensions", `${MAX_EXTENSIONS} at most`);
     found.set(oid, value);
   }
   return found;

@@ -36,10 +36,18 @@ export async function verifyRevocationList(list: RevocationList, issuer: Certifi
     throw unexpected("CRL_ISSUER", `a CRL of "${list.issuer.commonName}"`, `one of "${issuer.subject.commonName}"`);
   }
   if (!issuer.keyUsage.has("cRLSign")) {
-    throw unexpected("CRL_ISSUER", `"${issuer.subject.commonName}" without the key usage cRLSign`, "an authority that may sign CRLs");
+    throw unexpected(
+      "CRL_ISSUER",
+      `"${issuer.subject.commonName}" without the key usage cRLSign`,
+      "an authority that may sign CRLs",
+    );
   }
   if (!(await verifyDerSignature(issuer.publicKey, list.signature, list.toBeSigned))) {
-    throw unexpected("CRL_SIGNATURE", "a signature by another key or over other bytes", `one by "${issuer.subject.commonName}"`);
+    throw unexpected(
+      "CRL_SIGNATURE",
+      "a signature by another key or over other bytes",
+      `one by "${issuer.subject.commonName}"`,
+    );
   }
 }
 
@@ -72,7 +80,10 @@ function readRevocationList(der: Uint8Array): RevocationList {
       entry.end();
     }
   }
-  const extensions = readExtensions(body.inside(contextTag(0, "constructed"), "CRL extensions"), NO_CRITICAL_EXTENSIONS);
+  const extensions = readExtensions(
+    body.inside(contextTag(0, "constructed"), "CRL extensions"),
+    NO_CRITICAL_EXTENSIONS,
+  );
   body.end();
   for (const name of ["crlNumber", "authorityKeyIdentifier"] as const) {
     if (!extensions.has(extensionOids[name])) throw unexpected("CRL_FORMAT", `a CRL without ${name}`, "RFC 5280 §5.2");

@@ -17,7 +17,8 @@ export function parsePem(pem: Uint8Array): readonly Uint8Array<ArrayBuffer>[] {
   for (;;) {
     text = text.trimStart();
     if (text === "") return found;
-    if (found.length === MAX_CERTIFICATES) throw pemError(`more than ${MAX_CERTIFICATES} certificates`, "a vendor's chain");
+    if (found.length === MAX_CERTIFICATES)
+      throw pemError(`more than ${MAX_CERTIFICATES} certificates`, "a vendor's chain");
     const end = text.indexOf(END);
     if (!text.startsWith(BEGIN) || end < 0) throw pemError("text outside of certificate blocks", `${BEGIN} … ${END}`);
     found.push(decodeBase64(text.slice(BEGIN.length, end).replaceAll(/[\r\n\t ]/g, "")));
@@ -39,9 +40,12 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
     throw pemError(`${text.length} characters that aren't base64`, "padded base64");
   }
   const binary = atob(text);
-  // One certificate, one text: bits that padding throws away must be zero.
-  if (btoa(binary) !== text) throw pemError("base64 with stray bits before its padding", "canonical base64");
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  // One certificate, one text: bits that padding throws away must be zero, and only the end can have them.
+  const end = text.slice(-4);
+  if (btoa(atob(end)) !== end) throw pemError("base64 with stray bits before its padding", "canonical base64");
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 function asciiText(bytes: Uint8Array): string {

@@ -89,11 +89,13 @@ function importKey(key: PublicKey): Promise<CryptoKey | null> {
   const known = importedKeys.get(key);
   if (known) return known;
   const {importParameters} = keyAlgorithms[key.algorithm];
-  const handle = crypto.subtle.importKey("raw", webBytes(key.point), importParameters, false, ["verify"]).catch((error: unknown) => {
-    // DataError is how WebCrypto says that the point isn't on the curve.
-    if (error instanceof DOMException && error.name === "DataError") return null;
-    throw error;
-  });
+  const handle = crypto.subtle
+    .importKey("raw", webBytes(key.point), importParameters, false, ["verify"])
+    .catch((error: unknown) => {
+      // DataError is how WebCrypto says that the point isn't on the curve.
+      if (error instanceof DOMException && error.name === "DataError") return null;
+      throw error;
+    });
   importedKeys.set(key, handle);
   return handle;
 }

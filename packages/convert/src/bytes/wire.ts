@@ -45,7 +45,9 @@ export function decodeMessage(table: MessageTable, bytes: Uint8Array): Message {
     return decode(table, new ByteReader(bytes, "GraphDef"), 0);
   } catch (error) {
     if (!(error instanceof CoreError)) throw error;
-    throw new ConvertError("CONVERT_TRUNCATED", `the GraphDef is truncated or damaged: ${error.message}`, {cause: error});
+    throw new ConvertError("CONVERT_TRUNCATED", `the GraphDef is truncated or damaged: ${error.message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -69,30 +71,30 @@ function decodeField(message: Message, field: Field, wireType: number, reader: B
     const packed = reader.sub(readLength(reader));
     const list = listOf(message, field.name);
     while (packed.remaining > 0) list.push(readScalar(field, packed));
-    return;
-  }
-  if (wireType !== wanted) {
+  } else if (wireType !== wanted) {
     throw wireError(reader, `field "${field.name}" has wire type ${wireType}, expected ${wanted}`);
+  } else if (wanted !== 2) {
+    store(message, field, readScalar(field, reader));
+  } else {
+    storeContent(message, field, reader.sub(readLength(reader)), depth);
   }
-  if (wanted !== 2) return store(message, field, readScalar(field, reader));
-  const content = reader.sub(readLength(reader));
+}
+
+function storeContent(message: Message, field: Field, content: ByteReader, depth: number): void {
   switch (field.kind) {
     case "message":
-      return store(message, field, decode(field.message!(), content, depth + 1));
+      store(message, field, decode(field.message!(), content, depth + 1));
+      break;
     case "map": {
       const {key = "", value = {}} = decode(mapEntry(field), content, depth + 1);
-      let map = message[field.name] as MessageMap | undefined;
-      if (map === undefined) {
-        map = new Map();
-        message[field.name] = map;
-      }
-      map.set(key as string, value as Message);
-      return;
+      mapOf(message, field.name).set(key as string, value as Message);
+      break;
     }
     case "string":
-      return store(message, field, decodeText(content.rest()));
+      store(message, field, decodeText(content.rest()));
+      break;
     default:
-      return store(message, field, content.rest());
+      store(message, field, content.rest());
   }
 }
 
@@ -101,7 +103,18 @@ function store(message: Message, field: Field, value: FieldValue): void {
   else message[field.name] = value;
 }
 
-function listOf(message: Message, name: string): FieldValue[] {
+/** The map of a field, made when it is first wanted. */
+export function mapOf(message: Message, name: string): MessageMap {
+  let map = message[name] as MessageMap | undefined;
+  if (map === undefined) {
+    map = new Map();
+    message[name] = map;
+  }
+  return map;
+}
+
+/** The list of a repeated field, made when it is first wanted. */
+export function listOf(message: Message, name: string): FieldValue[] {
   let list = message[name] as FieldValue[] | undefined;
   if (list === undefined) {
     list = [];

@@ -95,7 +95,12 @@ export class GraphBuilder {
     return {inputs, outputs, nodes: [...this.#nodes.values()]};
   }
 
-  protected inferTypes(op: string, inputs: readonly Ref[], attributes: Attributes, name: string): readonly TensorType[] {
+  protected inferTypes(
+    op: string,
+    inputs: readonly Ref[],
+    attributes: Attributes,
+    name: string,
+  ): readonly TensorType[] {
     const row = this.#operators.get(op);
     if (!row) throw new TypeError(`no row for operator ${op}`);
     return row.infer(this.site(op, inputs, attributes, name));

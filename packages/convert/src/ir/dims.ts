@@ -25,6 +25,11 @@ export function isStatic(shape: Shape | undefined): shape is readonly number[] {
   return shape?.every(isKnown) === true;
 }
 
+/** The symbol for a dimension of an input; unknown for names that would be read as arithmetic. */
+export function symbolOf(input: string, axis: number): Dim {
+  return /^[\w./>-]+$/.test(input) ? `${input}.${axis}` : unknownDim;
+}
+
 /** Whether two dimensions are equal for every input. */
 export const surelyEqual = (a: Dim, b: Dim): boolean => a === b && a !== unknownDim;
 
@@ -32,7 +37,8 @@ export const surelyEqual = (a: Dim, b: Dim): boolean => a === b && a !== unknown
 export const surelyDifferent = (a: Dim, b: Dim): boolean => isKnown(a) && isKnown(b) && a !== b;
 
 export function multiplyDims(a: Dim, b: Dim): Dim {
-  if (isKnown(a) && isKnown(b)) return a * b;
+  // Adding 0 makes a negative zero positive.
+  if (isKnown(a) && isKnown(b)) return a * b + 0;
   if (a === 0 || b === 0) return 0;
   if (a === unknownDim || b === unknownDim) return unknownDim;
   const [left, right] = [parseProduct(a), parseProduct(b)];
@@ -79,7 +85,7 @@ export function subtractDims(a: Dim, b: Dim): Dim {
 
 /** ceil(a / b) for a known, positive b. */
 export function ceilDivideDim(a: Dim, b: number): Dim {
-  if (isKnown(a)) return Math.ceil(a / b);
+  if (isKnown(a)) return Math.ceil(a / b) + 0;
   if (b === 1 || a === unknownDim) return a;
   const exact = divideDims(a, b);
   return exact === unknownDim ? bounded(`ceil(${a}/${b})`) : exact;
@@ -137,7 +143,7 @@ function parseProduct(dim: Dim): {readonly coefficient: number; readonly factors
 }
 
 function formatProduct(coefficient: number, factors: readonly string[]): Dim {
-  if (factors.length === 0 || coefficient === 0) return coefficient;
+  if (factors.length === 0 || coefficient === 0) return coefficient + 0;
   const product = [...factors].sort().join("*");
   return bounded(coefficient === 1 ? product : `${coefficient}*${product}`);
 }

@@ -77,12 +77,17 @@ export class Lowerer {
     return this.#rewriter.producer(ref);
   }
 
-  /** The integers of a constant operand; a refusal where it is computed. */
-  integers(ref: Ref, what: string): number[] {
+  /** The integers of an operand, where they are known. */
+  known(ref: Ref): number[] | undefined {
     const constant = this.constant(ref);
     if (constant) return Array.from(constant.data as ArrayLike<number | bigint>, Number);
     const {elements} = this.type(ref);
-    return elements?.every(isKnown) ? [...(elements as number[])] : this.refuse(`its ${what} is computed, expected a constant`);
+    return elements?.every(isKnown) ? [...(elements as number[])] : undefined;
+  }
+
+  /** {@link known}, or a refusal. */
+  integers(ref: Ref, what: string): number[] {
+    return this.known(ref) ?? this.refuse(`its ${what} is computed, expected a constant`);
   }
 
   value(tensor: Tensor): Ref {
@@ -112,7 +117,12 @@ export class Lowerer {
    * Emits an operator of one output, whose data inputs all have the dtype of the first: where the kernel doesn't compute
    * that one rightly, in int32 (what wraps around there wraps around in the cast back). `operands` are left as they are.
    */
-  op(op: string, data: readonly Ref[], attributes: Attributes = {}, options: {readonly operands?: readonly Ref[]; readonly type?: TensorType} = {}): Ref {
+  op(
+    op: string,
+    data: readonly Ref[],
+    attributes: Attributes = {},
+    options: {readonly operands?: readonly Ref[]; readonly type?: TensorType} = {},
+  ): Ref {
     const dtype = this.dtype(data[0]!);
     const through = this.#computedIn(op, dtype);
     const inputs = through === dtype ? data : data.map((ref) => this.cast(ref, through));
@@ -189,7 +199,11 @@ export class Lowerer {
       }
       return this.refuse(`the size ${dim} of ${formatDims(shape)} isn't known`);
     });
-    return parts.length === 1 ? parts[0]! : this.raw("CONCATENATION", parts, {axis: 0, fusedActivationFunction: "NONE"}, [{dtype: "int32", shape: [parts.length]}])[0]!;
+    return parts.length === 1
+      ? parts[0]!
+      : this.raw("CONCATENATION", parts, {axis: 0, fusedActivationFunction: "NONE"}, [
+          {dtype: "int32", shape: [parts.length]},
+        ])[0]!;
   }
 
   /** One size of a value at run time, as an int32 vector of one element. */
@@ -203,7 +217,8 @@ export class Lowerer {
   transpose(ref: Ref, permutation: readonly number[]): Ref {
     if (permutation.every((axis, i) => axis === i)) return ref;
     const constant = this.constant(ref);
-    if (constant && dtypes[constant.dtype].kind !== "complex") return this.value(transposeTensor(constant, permutation));
+    if (constant && dtypes[constant.dtype].kind !== "complex")
+      return this.value(transposeTensor(constant, permutation));
     // Moving only dimensions of size 1 leaves the elements where they are.
     const shape = this.shape(ref);
     const moved = permutation.filter((axis) => shape[axis] !== 1);
@@ -212,7 +227,21 @@ export class Lowerer {
     return this.raw("TRANSPOSE", [ref, this.ints(permutation)], {}, [{dtype: this.dtype(ref), shape: target}])[0]!;
   }
 
-  binary(op: "ADD" | "SUB" | "MUL" | "DIV" | "MAXIMUM" | "MINIMUM" | "FLOOR_MOD" | "FLOOR_DIV" | "POW" | "SQUARED_DIFFERENCE", x: Ref, y: Ref): Ref {
+  binary(
+    op:
+      | "ADD"
+      | "SUB"
+      | "MUL"
+      | "DIV"
+      | "MAXIMUM"
+      | "MINIMUM"
+      | "FLOOR_MOD"
+      | "FLOOR_DIV"
+      | "POW"
+      | "SQUARED_DIFFERENCE",
+    x: Ref,
+    y: Ref,
+  ): Ref {
     const fused = ["ADD", "SUB", "MUL", "DIV"].includes(op) ? {fusedActivationFunction: "NONE"} : {};
     return this.op(op, [x, y], fused);
   }
@@ -231,7 +260,12 @@ export class Lowerer {
     return this.raw("SELECT_V2", [condition, x, y])[0]!;
   }
 
-  reduce(op: "SUM" | "MEAN" | "REDUCE_MAX" | "REDUCE_MIN" | "REDUCE_PROD" | "REDUCE_ANY" | "REDUCE_ALL", x: Ref, axes: readonly number[], keepDims: boolean): Ref {
+  reduce(
+    op: "SUM" | "MEAN" | "REDUCE_MAX" | "REDUCE_MIN" | "REDUCE_PROD" | "REDUCE_ANY" | "REDUCE_ALL",
+    x: Ref,
+    axes: readonly number[],
+    keepDims: boolean,
+  ): Ref {
     if (axes.length === 0) return x;
     return this.op(op, [x], {keepDims}, {operands: [this.ints(axes)]});
   }
@@ -258,5 +292,8 @@ export class Lowerer {
   }
 }
 
-const plain = (type: TensorType): TensorType => ({dtype: type.dtype, shape: type.shape, ...(type.elements ? {elements: type.elements} : {})});
-
+const plain = (type: TensorType): TensorType => ({
+  dtype: type.dtype,
+  shape: type.shape,
+  ...(type.elements ? {elements: type.elements} : {}),
+});

@@ -10,6 +10,8 @@ import {
   numberToFloat16,
   Tensor,
 } from "@tf-trusted/tensor";
+import {isStatic} from "../ir/dims.ts";
+import type {TensorType} from "../ir/graph.ts";
 
 /** The most bytes that folding may make of smaller operands (specs/convert.md §4.10). */
 export const maxFoldedBytes = 1 << 20;
@@ -28,7 +30,10 @@ export function numbersOf(tensor: Tensor): ArrayLike<number> {
 /** A tensor of `count` elements; integers wrap around, floats are rounded. */
 export function makeTensor(dtype: DType, shape: readonly number[], value: (index: number) => number | bigint): Tensor {
   const count = shape.reduce((product, size) => product * size, 1);
-  const data = new dtypes[dtype].array(count) as unknown as {[index: number]: number | bigint; readonly buffer: ArrayBuffer};
+  const data = new dtypes[dtype].array(count) as unknown as {
+    [index: number]: number | bigint;
+    readonly buffer: ArrayBuffer;
+  };
   if (isInt64(dtype)) {
     for (let i = 0; i < count; i++) {
       const each = value(i);
@@ -70,6 +75,12 @@ export function gatherElements(tensor: Tensor, shape: readonly number[], source:
   return new Tensor(tensor.dtype, shape, out);
 }
 
+/** Bytes that a value of a type takes; infinity where its shape isn't known. */
+export function sizeOfType({dtype, shape}: TensorType): number {
+  if (!isStatic(shape)) return Number.POSITIVE_INFINITY;
+  return shape.reduce((a, b) => a * b, 1) * (dtypes[dtype as DType]?.bytes ?? 8);
+}
+
 /** How far apart neighbours along each dimension are. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length);
@@ -85,7 +96,11 @@ export function stridesOf(shape: readonly number[]): number[] {
  * A function from the flat index of a result to the flat index of a source, by the source's stride for each dimension of
  * the result (0 repeats).
  */
-export function indexMap(shape: readonly number[], sourceStrides: readonly number[], offset = 0): (index: number) => number {
+export function indexMap(
+  shape: readonly number[],
+  sourceStrides: readonly number[],
+  offset = 0,
+): (index: number) => number {
   const strides = stridesOf(shape);
   return (index) => {
     let rest = index;
@@ -109,7 +124,14 @@ export function broadcastStrides(shape: readonly number[], target: readonly numb
 export function transposeTensor(tensor: Tensor, permutation: readonly number[]): Tensor {
   const strides = stridesOf(tensor.shape);
   const shape = permutation.map((axis) => tensor.shape[axis]!);
-  return gatherElements(tensor, shape, indexMap(shape, permutation.map((axis) => strides[axis]!)));
+  return gatherElements(
+    tensor,
+    shape,
+    indexMap(
+      shape,
+      permutation.map((axis) => strides[axis]!),
+    ),
+  );
 }
 
 /** A tensor of 32-bit integers: shapes, axes, sizes. */

@@ -7,6 +7,7 @@ import {
   countElements,
   type Dim,
   divideDims,
+  formatDims,
   isKnown,
   mergeDims,
   multiplyDims,
@@ -14,7 +15,6 @@ import {
   subtractDims,
   surelyDifferent,
   unknownDim,
-  formatDims,
 } from "../ir/dims.ts";
 import type {TensorType} from "../ir/graph.ts";
 import {failAt, type Site} from "../ir/operators.ts";
@@ -126,7 +126,11 @@ export function windowedDim(
   const effective = (window - 1) * dilation + 1;
   const padded = addDims(size, pads[0] + pads[1]);
   const room = subtractDims(padded, effective - stride);
-  return isKnown(room) ? Math.max(0, Math.floor(room / stride)) : stride === 1 ? room : ceilDivideDim(subtractDims(padded, effective - 1), stride);
+  return isKnown(room)
+    ? Math.max(0, Math.floor(room / stride))
+    : stride === 1
+      ? room
+      : ceilDivideDim(subtractDims(padded, effective - 1), stride);
 }
 
 export function concatenatedShape(site: Site, shapes: readonly (Shape | undefined)[], axis: number): Shape | undefined {
@@ -137,7 +141,8 @@ export function concatenatedShape(site: Site, shapes: readonly (Shape | undefine
   return first.map((_, i) => {
     const dims = shapes.map((shape) => {
       if (shape === undefined) return unknownDim;
-      if (shape.length !== first.length) throw failAt(site, "CONVERT_SHAPE", `ranks ${first.length} and ${shape.length}`);
+      if (shape.length !== first.length)
+        throw failAt(site, "CONVERT_SHAPE", `ranks ${first.length} and ${shape.length}`);
       return shape[i]!;
     });
     if (i === at) return dims.reduce(addDims, 0);
@@ -188,7 +193,9 @@ export function sliceSpec(
     steps.push({begin: undefined, end: undefined, stride: 1, shrink: false});
   };
   const has = (mask: number, i: number) => (mask & (1 << i)) !== 0;
-  const consumed = Array.from({length}, (_, i) => i).filter((i) => !has(masks.ellipsis, i) && !has(masks.newAxis, i)).length;
+  const consumed = Array.from({length}, (_, i) => i).filter(
+    (i) => !has(masks.ellipsis, i) && !has(masks.newAxis, i),
+  ).length;
   for (let i = 0; i < length; i++) {
     if (has(masks.ellipsis, i)) {
       for (let n = rank - consumed; n > 0; n--) full();
@@ -215,9 +222,11 @@ export function slicedRange(size: Dim, step: SliceStep): {readonly first: number
   if (step.shrink) return {first: isKnown(size) && begin! < 0 ? begin! + size : begin!, count: 1};
   if (Number.isNaN(begin) || Number.isNaN(end)) return {first: Number.NaN, count: unknownDim};
   if (isKnown(size)) {
-    const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value < 0 ? value + size : value, low), high);
+    const clamp = (value: number, low: number, high: number) =>
+      Math.min(Math.max(value < 0 ? value + size : value, low), high);
     const forward = stride > 0;
-    const first = begin === undefined ? (forward ? 0 : size - 1) : clamp(begin, forward ? 0 : -1, forward ? size : size - 1);
+    const first =
+      begin === undefined ? (forward ? 0 : size - 1) : clamp(begin, forward ? 0 : -1, forward ? size : size - 1);
     const last = end === undefined ? (forward ? size : -1) : clamp(end, forward ? 0 : -1, forward ? size : size - 1);
     return {first, count: Math.max(0, Math.ceil((last - first) / stride))};
   }
@@ -231,13 +240,17 @@ export function slicedShape(shape: Shape, spec: SliceSpec): Shape {
 }
 
 export const sameShapes = (a: Shape | undefined, b: Shape | undefined): boolean =>
-  a !== undefined && b !== undefined && a.length === b.length && a.every((dim, i) => dim === b[i] && dim !== unknownDim);
+  a !== undefined &&
+  b !== undefined &&
+  a.length === b.length &&
+  a.every((dim, i) => dim === b[i] && dim !== unknownDim);
 
 export const product = (dims: readonly Dim[]): Dim => dims.reduce(multiplyDims, 1);
 
 /** A type with elements, where there are few enough of them. */
 export function withElements(type: TensorType, elements: readonly Dim[] | undefined): TensorType {
   const integer = type.dtype === "int32" || type.dtype === "int64";
-  if (!integer || elements === undefined || elements.length > 64 || elements.every((dim) => dim === unknownDim)) return type;
+  if (!integer || elements === undefined || elements.length > 64 || elements.every((dim) => dim === unknownDim))
+    return type;
   return {...type, elements};
 }

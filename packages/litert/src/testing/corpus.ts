@@ -55,7 +55,9 @@ export function goldenCalls({io}: CorpusCase): readonly GoldenCall[] {
     const tensors = [...readNpz(readCorpusFile(path))];
     const side = (prefix: string) =>
       Object.fromEntries(
-        tensors.filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+        tensors
+          .filter(([name]) => name.startsWith(prefix))
+          .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
       );
     return {signature, inputs: side("in:"), outputs: side("out:")};
   });

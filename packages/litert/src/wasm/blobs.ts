@@ -138,9 +138,7 @@ export async function loadBlobs(files: EngineFiles = installedFiles()): Promise<
     variant,
     glue: new TextDecoder().decode(glue),
     module: await WebAssembly.compile(wasm),
-    digest: createHash("sha256")
-      .update(`${variants[variant].glue}${wasmHash}`, "latin1")
-      .digest("hex"),
+    digest: createHash("sha256").update(`${variants[variant].glue}${wasmHash}`, "latin1").digest("hex"),
   };
 }
 

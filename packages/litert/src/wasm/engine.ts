@@ -2,7 +2,7 @@
 import type {Engine, Limits, LoadedModel, LoadOptions} from "../engine.ts";
 import {defaultLimits, defaultLoadDeadlineMs} from "../limits.ts";
 import {LitertError} from "../litert-error.ts";
-import {type EngineFiles, installedFiles, loadBlobs, runtimeVersion, type Blobs} from "./blobs.ts";
+import {type Blobs, type EngineFiles, installedFiles, loadBlobs, runtimeVersion} from "./blobs.ts";
 import {WasmModel} from "./loaded-model.ts";
 import {selfTest} from "./self-test.ts";
 

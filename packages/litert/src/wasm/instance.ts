@@ -51,7 +51,9 @@ export function compileGlue(source: string): ModuleFactory {
 export class Instance {
   readonly #module: LitertModule;
   readonly #log: EngineLog;
-  #compiled: {readonly model: RawCompiledModel; readonly environment: Handle; readonly order: SignatureOrder} | undefined;
+  #compiled:
+    | {readonly model: RawCompiledModel; readonly environment: Handle; readonly order: SignatureOrder}
+    | undefined;
 
   private constructor(module: LitertModule, log: EngineLog) {
     this.#module = module;
@@ -90,12 +92,12 @@ export class Instance {
   }
 
   /**
-   * Compiles a file of fixed shapes. `file` is copied into the heap. Throws `INVALID_MODEL`, `UNSUPPORTED_OP`,
+   * Compiles a file of fixed shapes. `file` is copied into the heap. Throws `UNSUPPORTED_OP`,
    * `OUT_OF_MEMORY`, `ENGINE_CRASHED`, `ENGINE_ERROR`.
    */
   async compile(file: Uint8Array, signatures: readonly (FixedSignature | undefined)[]): Promise<void> {
     const module = this.#module;
-    this.#compiled = await this.#log.guard("INVALID_MODEL", "compiling", async () => {
+    this.#compiled = await this.#log.guard("ENGINE_ERROR", "compiling", async () => {
       const environment = module.LiteRtEnvironment.create(null);
       const address = module._malloc(file.length);
       if (address === 0) throw new LitertError("OUT_OF_MEMORY", `no room for the model's ${file.length} bytes`);
@@ -317,7 +319,11 @@ class EngineLog {
       if (cause instanceof LitertError) throw cause;
       const said = [...this.#errors, describe(cause)].join(" · ");
       throw new LitertError(
-        isCrash(cause) ? (/out of memory|OOM/i.test(said) ? "OUT_OF_MEMORY" : "ENGINE_CRASHED") : (meaning(said) ?? code),
+        isCrash(cause)
+          ? /out of memory|OOM/i.test(said)
+            ? "OUT_OF_MEMORY"
+            : "ENGINE_CRASHED"
+          : (meaning(said) ?? code),
         `LiteRT ${isCrash(cause) ? "crashed" : "failed"} while ${doing}: ${said}`,
       );
     }
@@ -330,7 +336,8 @@ class EngineLog {
 const meanings: readonly (readonly [RegExp, LitertErrorCode])[] = [
   [/Didn't find op for builtin|unresolved custom op|Unresolved custom op/i, "UNSUPPORTED_OP"],
   [/allocation_type ==|dynamic tensor/i, "DYNAMIC_OUTPUT"],
-  [/failed to (re)?allocate|out of memory|bad_alloc|cannot allocate|MemoryAllocationFailure/i, "OUT_OF_MEMORY"],
+  // "Failed to allocate tensors" is said of whatever a kernel dislikes in preparing.
+  [/failed to (re)?allocate (?!tensors)|out of memory|bad_alloc|MemoryAllocationFailure/i, "OUT_OF_MEMORY"],
 ];
 
 function meaning(said: string): LitertErrorCode | undefined {

@@ -65,7 +65,11 @@ export interface LitertModule {
   readonly LiteRtLayout: {create(dimensions: Vector<number>): Layout};
   readonly LiteRtRankedTensorType: {create(elementType: EnumValue, layout: Layout): RankedTensorType};
   readonly LiteRtTensorBufferType: {readonly HOST_MEMORY: EnumValue};
-  readonly LiteRtTensorBufferLockMode: {readonly READ: EnumValue; readonly WRITE: EnumValue; readonly READ_WRITE: EnumValue};
+  readonly LiteRtTensorBufferLockMode: {
+    readonly READ: EnumValue;
+    readonly WRITE: EnumValue;
+    readonly READ_WRITE: EnumValue;
+  };
   readonly LiteRtTensorBuffer: {
     createManaged(environment: Handle, type: EnumValue, tensorType: RankedTensorType, bytes: number): TensorBuffer;
   };

@@ -1,4 +1,5 @@
 /** A model that is loaded: checks and queues calls, keeps its worker alive, replaces it when it is gone. */
+import {setMaxListeners} from "node:events";
 import {Tensor} from "@tf-trusted/tensor";
 import {elementTypes, unpackInt4} from "../element-types.ts";
 import type {LoadedModel, RunOptions, RunResult, Signature, TensorSpec} from "../engine.ts";
@@ -10,7 +11,7 @@ import {type Bounds, cancelled, late, ModelWorker} from "./model-worker.ts";
 /** How long `close` lets a call that is running end by itself, so that its heaps can be wiped. */
 const closeGraceMs = 1_000;
 /** How long a model may run on zeros; some never end. */
-const warmUpDeadlineMs = 10_000;
+const warmUpDeadlineMs = 3_000;
 
 export class WasmModel implements LoadedModel {
   readonly signatures: readonly Signature[];
@@ -35,15 +36,11 @@ export class WasmModel implements LoadedModel {
     this.#worker = worker;
     this.signatures = signatures;
     this.#onClose = onClose;
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Admits, compiles and warms up in a new worker. */
-  static async load(
-    entry: URL | string,
-    start: WorkerStart,
-    bounds: Bounds,
-    onClose: () => void,
-  ): Promise<WasmModel> {
+  static async load(entry: URL | string, start: WorkerStart, bounds: Bounds, onClose: () => void): Promise<WasmModel> {
     const worker = new ModelWorker(entry, start);
     try {
       const signatures = await admit(worker, bounds);
@@ -66,13 +63,31 @@ export class WasmModel implements LoadedModel {
     const signature = this.signatures[index];
     if (signature === undefined) {
       const known = this.signatures.map(({name}) => `"${name}"`).join(", ");
-      throw new LitertError("INVALID_INPUT", `there is no signature "${signatureName.slice(0, 100)}"; the model has ${known}`);
+      throw new LitertError(
+        "INVALID_INPUT",
+        `there is no signature "${signatureName.slice(0, 100)}"; the model has ${known}`,
+      );
     }
     const {shapes, bytes} = checkInputs(signature, inputs, this.#start.limits);
+    // Many calls may wait on one signal: that is no leak.
+    if (signal !== undefined) setMaxListeners(0, signal);
     const bounds = {signal, endsAt: deadlineMs === undefined ? undefined : performance.now() + deadlineMs};
-    const answer = await this.#inTurn(bounds, async () => {
+    const call = this.#inTurn(bounds, async () => {
       const worker = await this.#liveWorker(bounds);
-      return worker.ask({kind: "run", signature: index, shapes, inputs: bytes}, bounds, bytes.map(({buffer}) => buffer));
+      try {
+        const request = {kind: "run", signature: index, shapes, inputs: bytes} as const;
+        return await worker.ask(
+          request,
+          bounds,
+          bytes.map(({buffer}) => buffer),
+        );
+      } catch (error) {
+        throw signature.stateful ? withoutState(error) : error;
+      }
+    });
+    const answer = await call.finally(() => {
+      // A call that never reached the worker still has its copies.
+      for (const each of bytes) if (each.length > 0) each.fill(0);
     });
     if (answer.kind !== "outputs") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
     const outputs = signature.outputs.map((spec, at) => [spec.name, toTensor(spec, answer.outputs[at]!)] as const);
@@ -137,6 +152,7 @@ export class WasmModel implements LoadedModel {
   }
 
   async #warmUp(bounds: Bounds): Promise<void> {
+    await this.#worker.ask({kind: "prepare"}, bounds);
     const ends = performance.now() + warmUpDeadlineMs;
     const first = Math.min(ends, bounds.endsAt ?? ends);
     try {
@@ -154,12 +170,21 @@ async function admit(worker: ModelWorker, bounds: Bounds): Promise<readonly Sign
   return answer.signatures;
 }
 
+/** Says that a failed call also cost a stateful model its state: instance and variables are gone together. */
+function withoutState(error: unknown): unknown {
+  if (!(error instanceof LitertError) || error.code === "INVALID_INPUT") return error;
+  const {code, message, details, cause} = error;
+  return new LitertError(code, `${message.slice(code.length + 2)}; the model's state starts anew`, {
+    cause,
+    details: {...details, stateLost: true},
+  });
+}
+
 function toTensor(spec: TensorSpec, {shape, bytes}: Output): Tensor {
   const elements = shape.reduce((product, dim) => product * dim, 1);
   if (elementTypes[spec.dtype]!.bits === 4) return new Tensor(spec.dtype, shape, unpackInt4(bytes, elements));
   // Kernels take any byte as a bool; a tensor is 0 or 1.
-  if (spec.dtype === "bool") bytes.forEach((byte, at) => void (bytes[at] = byte === 0 ? 0 : 1));
-  return new Tensor(spec.dtype, shape, bytes);
+  return new Tensor(spec.dtype, shape, spec.dtype === "bool" ? bytes.map((byte) => (byte === 0 ? 0 : 1)) : bytes);
 }
 
 function rejectWhen(signal: AbortSignal, stopped: AbortSignal, error: () => LitertError): Promise<never> {

@@ -15,7 +15,9 @@ export interface WorkerStart {
 export type Request =
   /** Reads and checks the model. The first request, once. */
   | {readonly kind: "admit"}
-  /** Compiles what has fixed shapes and runs it on zeros. */
+  /** Compiles what has fixed shapes. */
+  | {readonly kind: "prepare"}
+  /** Runs what is compiled on zeros. */
   | {readonly kind: "warmUp"}
   /** `inputs` are given away; `shapes` and `inputs` in the signature's order. */
   | {

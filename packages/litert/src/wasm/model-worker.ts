@@ -43,6 +43,7 @@ export class ModelWorker {
       waiting?.resolve(answer);
     });
     this.#worker.on("error", (cause: unknown) => this.#end(crash(cause)));
+    this.#worker.on("messageerror", (cause: unknown) => this.#end(crash(cause)));
     this.#worker.on("exit", () => this.#end(new LitertError("ENGINE_CRASHED", "the model's worker ended")));
     // A loaded model alone doesn't keep a program running; a call does.
     this.#worker.unref();
@@ -115,7 +116,9 @@ function startTimer(endsAt: number, fire: () => void): NodeJS.Timeout | undefine
 function crash(cause: unknown): LitertError {
   const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
   if (code === "ERR_WORKER_OUT_OF_MEMORY") {
-    return new LitertError("OUT_OF_MEMORY", `the model's worker used more than ${heapMegabytes} MB for its tables`, {cause});
+    return new LitertError("OUT_OF_MEMORY", `the model's worker used more than ${heapMegabytes} MB for its tables`, {
+      cause,
+    });
   }
   return new LitertError("ENGINE_CRASHED", "the model's worker died", {cause});
 }

@@ -17,7 +17,10 @@ export async function selfTest(engine: Engine): Promise<void> {
     const {outputs} = await model.run("serving_default", {x: Tensor.from([input], {dtype: "float32"})});
     const found = [...outputs.y!.data];
     if (`${found}` !== `${answer}`) {
-      throw new LitertError("ENGINE_ERROR", `the self-test gave [${found}], expected [${answer}]; don't use this machine`);
+      throw new LitertError(
+        "ENGINE_ERROR",
+        `the self-test gave [${found}], expected [${answer}]; don't use this machine`,
+      );
     }
   } finally {
     await model.close();
@@ -47,7 +50,12 @@ const selfTestModel: TfliteModel = {
           inputs: [0, 1, 2],
           outputs: [3],
           optionsType: "FullyConnectedOptions",
-          options: {fusedActivationFunction: "RELU", weightsFormat: "DEFAULT", keepNumDims: false, asymmetricQuantizeInputs: false},
+          options: {
+            fusedActivationFunction: "RELU",
+            weightsFormat: "DEFAULT",
+            keepNumDims: false,
+            asymmetricQuantizeInputs: false,
+          },
         },
       ],
     },

@@ -5,13 +5,14 @@
  * and forgotten while the other shapes of the model, which share nothing with it, go on (specs/litert.md §10.3). They
  * share the worker, because calls of a model come one at a time anyway (T10) and a thread each would buy nothing.
  */
+import type {Shapes} from "@tf-trusted/tflite";
 import {type AdmittedModel, admitModel} from "../admission.ts";
 import {engineBytes} from "../element-types.ts";
 import type {Limits, Signature} from "../engine.ts";
+import {fixCall} from "../fix-call.ts";
 import {compiledHeapBudget} from "../limits.ts";
 import {LitertError} from "../litert-error.ts";
-import {outputShapes} from "../output-shapes.ts";
-import {fixShapes, type FixedFile, isFixed} from "../specialise.ts";
+import {type FixedFile, isFixed} from "../specialise.ts";
 import {type FixedSignature, Instance} from "./instance.ts";
 import type {ModuleFactory} from "./litert-module.ts";
 import type {Output} from "./messages.ts";
@@ -19,6 +20,8 @@ import type {Output} from "./messages.ts";
 interface Compiled {
   readonly instance: Instance;
   readonly signatures: readonly (FixedSignature | undefined)[];
+  /** Whether it may run again (`settle-shapes.ts`). */
+  readonly reusable: boolean;
 }
 
 /** Runs on zeros after which V8's optimised code is in place (specs/litert.md §8). */
@@ -33,6 +36,8 @@ export class WorkerModel {
   readonly #admitted: AdmittedModel;
   /** Least recently used first. */
   #compiled: readonly Compiled[] = [];
+  /** An instance that may not run again, until it is wiped. */
+  #spent: {readonly compiled: Compiled; readonly index: number; readonly shapes: Shapes} | undefined;
 
   /** Throws what `admitModel` throws. */
   constructor(file: Uint8Array, factory: ModuleFactory, binary: WebAssembly.Module, limits: Limits) {
@@ -50,9 +55,25 @@ export class WorkerModel {
     return this.#compiled.length;
   }
 
+  /** Input shapes of signature `index` that are compiled, the least recently used first. */
+  compiledShapes(index: number): readonly Shapes[] {
+    return this.#compiled.map(({signatures}) => signatures[index]?.inputs.map(({dims}) => dims) ?? []);
+  }
+
+  /** Compiles the signatures of fixed shapes, so that what can't be compiled fails at loading. */
+  async prepare(): Promise<void> {
+    for (const [index, signature] of this.signatures.entries()) {
+      if (isFixed(signature))
+        await this.#prepare(
+          index,
+          signature.inputs.map(({shape}) => shape),
+        );
+    }
+  }
+
   /**
-   * Compiles and warms up the signatures of fixed shapes. Throws if the model can't be prepared. A model that fails on
-   * zeros only (a division, an index table) is no failure of loading: its instance is dropped.
+   * Runs the signatures of fixed shapes on zeros. Throws if the model can't run at all. A model that fails on zeros only
+   * (a division, an index table) is no failure of loading: its instance is dropped.
    */
   async warmUp(): Promise<void> {
     for (const [index, signature] of this.signatures.entries()) {
@@ -61,16 +82,26 @@ export class WorkerModel {
       const start = performance.now();
       try {
         for (let run = 0; run < warmUpRuns && performance.now() - start < warmUpMs; run++) {
+          await this.renew();
           const fixed = (await this.#prepare(index, shapes)).signatures[index]!;
           const zeros = fixed.inputs.map(
-            ({type, dims}) => new Uint8Array(engineBytes(type, dims.reduce((product, dim) => product * dim, 1))),
+            ({type, dims}) =>
+              new Uint8Array(
+                engineBytes(
+                  type,
+                  dims.reduce((product, dim) => product * dim, 1),
+                ),
+              ),
           );
-          await this.run(index, shapes, zeros);
+          const {outputs} = await this.run(index, shapes, zeros);
+          // What a model gives for zeros tells of its weights.
+          for (const {bytes} of outputs) bytes.fill(0);
         }
       } catch (error) {
         if (!failsOnlyOnZeros(error)) throw error;
       }
     }
+    await this.renew();
     // The zeros must not be the first call that a stateful model remembers.
     if (this.signatures.some(({stateful}) => stateful)) this.wipe();
   }
@@ -78,13 +109,17 @@ export class WorkerModel {
   /** One inference; the inputs' memory is overwritten. Any failure drops the instance that was used. */
   async run(
     index: number,
-    shapes: readonly (readonly number[])[],
+    shapes: Shapes,
     inputs: readonly Uint8Array[],
   ): Promise<{readonly outputs: readonly Output[]; readonly engineMs: number}> {
     const compiled = await this.#prepare(index, shapes);
     const fixed = compiled.signatures[index]!;
     try {
       const {outputs, engineMs} = await compiled.instance.run(index, fixed, inputs);
+      if (!compiled.reusable) {
+        this.#compiled = this.#compiled.filter((each) => each !== compiled);
+        this.#spent = {compiled, index, shapes};
+      }
       return {outputs: outputs.map((bytes, at) => ({bytes, shape: fixed.outputs[at]!.dims})), engineMs};
     } catch (error) {
       this.#drop(compiled);
@@ -94,12 +129,29 @@ export class WorkerModel {
     }
   }
 
+  /**
+   * After a run that used up its instance: wipes that and compiles another for the same shapes. To be called when the
+   * answer is out, so that the next call finds it ready.
+   */
+  async renew(): Promise<void> {
+    if (this.#spent === undefined) return;
+    const {index, shapes} = this.#spent;
+    this.#wipeSpent();
+    await this.#prepare(index, shapes);
+  }
+
   /** Overwrites all heaps. */
   wipe(): void {
+    this.#wipeSpent();
     for (const compiled of this.#compiled) this.#drop(compiled);
   }
 
-  async #prepare(index: number, shapes: readonly (readonly number[])[]): Promise<Compiled> {
+  #wipeSpent(): void {
+    this.#spent?.compiled.instance.wipe();
+    this.#spent = undefined;
+  }
+
+  async #prepare(index: number, shapes: Shapes): Promise<Compiled> {
     const found = this.#compiled.find(({signatures}) => {
       const fixed = signatures[index];
       return fixed?.inputs.every(({dims}, at) => `${dims}` === `${shapes[at]}`);
@@ -114,9 +166,12 @@ export class WorkerModel {
         "this model keeps state, so its shapes are fixed by the first call; load it again for other shapes",
       );
     }
-    const outputs = await outputShapes(this.#admitted, index, shapes, (file) => this.#probe(file, index), this.#limits);
-    const fixed = fixShapes(this.#admitted, index, shapes, outputs, this.#limits);
-    const compiled = {instance: await this.#compile(fixed), signatures: fixed.signatures};
+    const fixed = await fixCall(this.#admitted, index, shapes, (file) => this.#probe(file, index), this.#limits);
+    const {reusable, signatures} = fixed;
+    if (!reusable && this.signatures[index]!.stateful) {
+      throw new LitertError("UNSUPPORTED_OP", "this model keeps state and has tensors that change their size in a run");
+    }
+    const compiled = {instance: await this.#compile(fixed), signatures, reusable};
     this.#compiled = [...this.#compiled, compiled];
     this.#evict();
     return compiled;
@@ -137,7 +192,7 @@ export class WorkerModel {
   }
 
   /** Output dimensions that the engine comes to on zeros, in an instance that is thrown away. */
-  async #probe(fixed: FixedFile, index: number): Promise<readonly (readonly number[])[]> {
+  async #probe(fixed: FixedFile, index: number): Promise<Shapes> {
     const instance = await this.#compile(fixed);
     try {
       return await instance.probe(index, fixed.signatures[index]!);
@@ -164,5 +219,7 @@ export class WorkerModel {
 function failsOnlyOnZeros(error: unknown): boolean {
   if (!(error instanceof LitertError)) return false;
   if (error.code === "ENGINE_CRASHED") return true;
-  return error.code === "ENGINE_ERROR" && /failed to invoke/i.test(error.message) && !/prepare|allocate/i.test(error.message);
+  return (
+    error.code === "ENGINE_ERROR" && /failed to invoke/i.test(error.message) && !/prepare|allocate/i.test(error.message)
+  );
 }

@@ -8,16 +8,25 @@ const start = workerData as WorkerStart;
 const port = parentPort!;
 let model: WorkerModel | undefined;
 
+let turn: Promise<void> = Promise.resolve();
+
 port.on("message", (request: Request) => {
-  answer(request).then(
-    (reply) => {
-      port.postMessage(reply, reply.kind === "outputs" ? reply.outputs.map(({bytes}) => bytes.buffer) : []);
-    },
-    (error: unknown) => {
-      port.postMessage({kind: "failed", error: toWire(error)} satisfies Answer);
-    },
-  );
+  turn = turn.then(() => serve(request));
 });
+
+async function serve(request: Request): Promise<void> {
+  try {
+    const reply = await answer(request);
+    port.postMessage(reply, reply.kind === "outputs" ? reply.outputs.map(({bytes}) => bytes.buffer) : []);
+  } catch (error) {
+    port.postMessage({kind: "failed", error: toWire(error)} satisfies Answer);
+  }
+  try {
+    await model?.renew();
+  } catch {
+    // The next call compiles again, and is told if that fails.
+  }
+}
 
 async function answer(request: Request): Promise<Answer> {
   if (request.kind === "admit") {
@@ -25,6 +34,9 @@ async function answer(request: Request): Promise<Answer> {
     return {kind: "admitted", signatures: model.signatures};
   }
   switch (request.kind) {
+    case "prepare":
+      await model!.prepare();
+      return {kind: "done"};
     case "warmUp":
       await model!.warmUp();
       return {kind: "done"};

@@ -46,6 +46,10 @@ export const tfliteFindings = {
     when: "An operator has a number of inputs or outputs that its kernel doesn't take, or lacks a needed one.",
     todo: "Convert the model again; engines crash on some of these.",
   },
+  TYPE: {
+    when: "An operator's output is declared with an element type that its kernel doesn't write.",
+    todo: "The file is damaged or forged: get it again from where it was made.",
+  },
   OPTIONS: {
     when: "An operator's options are missing, or those of another operator.",
     todo: "Convert the model again; engines read garbage or crash without them.",
@@ -84,6 +88,8 @@ export interface Finding extends Place {
 
 /** Reports after this many are dropped: a forged file must not make a report larger than itself. */
 const MAX_FINDINGS = 100;
+/** Names and shapes in messages come from the file. */
+const MAX_MESSAGE = 500;
 
 /** Collects findings in the order of the checks. */
 export class Findings {
@@ -101,7 +107,8 @@ export class Findings {
   add(model: TfliteModel, code: FindingCode, place: Place, message: string): void {
     if (this.#found.length >= MAX_FINDINGS) return;
     const where = describePlace(model, place);
-    this.#found.push({code, message: where === "" ? message : `${where}: ${message}`, ...place});
+    const whole = where === "" ? message : `${where}: ${message}`;
+    this.#found.push({code, message: whole.slice(0, MAX_MESSAGE), ...place});
   }
 }
 

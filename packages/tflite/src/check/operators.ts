@@ -1,6 +1,7 @@
 /** Operators by themselves: number of inputs and outputs, options of the right kind (specs/litert.md T4, convert.md §6.4). */
 import type {OperatorCode, TfliteModel, TfliteOperator} from "../model.ts";
 import {arityOf} from "../operators/arity.ts";
+import {wrongOutputType} from "../operators/output-types.ts";
 import {optionsTableOf, tables} from "../schema/schema.ts";
 import type {Findings, Place} from "./finding.ts";
 
@@ -33,6 +34,19 @@ const optionsMayBeAbsent: ReadonlySet<string> = new Set([
   "SPARSE_TO_DENSE",
 ]);
 
+/** Options that repeat the number of inputs or outputs: kernels count by them. */
+const countOptions: Readonly<Record<string, readonly [option: string, side: "inputs" | "outputs"]>> = {
+  SPLIT: ["numSplits", "outputs"],
+  SPLIT_V: ["numSplits", "outputs"],
+  UNPACK: ["num", "outputs"],
+  PACK: ["valuesCount", "inputs"],
+};
+
+/** Options that kernels use for addresses without looking, with what they may be. */
+const optionRanges: Readonly<Record<string, readonly [option: string, min: number, max: number]>> = {
+  LOCAL_RESPONSE_NORMALIZATION: ["radius", 0, 0xffff],
+};
+
 export function checkOperators(model: TfliteModel, findings: Findings): void {
   model.subgraphs.forEach(({operators}, subgraph) => {
     operators.forEach((each, operator) => {
@@ -40,6 +54,7 @@ export function checkOperators(model: TfliteModel, findings: Findings): void {
       const place = {subgraph, operator};
       checkArity(model, each, code, place, findings);
       checkOptions(model, each, code, place, findings);
+      checkOutputTypes(model, each, code, place, findings);
     });
   });
 }
@@ -66,6 +81,10 @@ function checkArity(
     const expected = min === max ? `${min}` : max === Number.POSITIVE_INFINITY ? `${min} or more` : `${min} to ${max}`;
     findings.add(model, "ARITY", place, `has ${found} ${what}; expected ${expected}`);
   }
+  const [option, side] = countOptions[code.builtin] ?? [];
+  if (option !== undefined && side !== undefined && each.options?.[option] !== each[side].length) {
+    findings.add(model, "ARITY", place, `has ${each[side].length} ${side}; its ${option} is ${each.options?.[option]}`);
+  }
   const missing = each.inputs.findIndex((tensor, index) => tensor === -1 && !arity.optional.includes(index));
   if (missing !== -1) findings.add(model, "ARITY", place, `leaves out input ${missing}, which is needed`);
 }
@@ -89,6 +108,10 @@ function checkOptions(
   if (found !== undefined && found !== expected) {
     findings.add(model, "OPTIONS", place, `has ${found}; expected ${expected ?? "none"}`);
   }
+  const [option, min, max] = optionRanges[code.builtin] ?? [];
+  if (option !== undefined && !(Number(each.options?.[option]) >= min! && Number(each.options?.[option]) <= max!)) {
+    findings.add(model, "OPTIONS", place, `has the ${option} ${each.options?.[option]}; expected ${min} to ${max}`);
+  }
   if (found !== undefined || expected === undefined || optionsMayBeAbsent.has(code.builtin)) return;
   if (tables.get(expected)!.fields.length === 0) return;
   findings.add(
@@ -97,4 +120,21 @@ function checkOptions(
     place,
     `has no options; expected ${expected}, whose fields have no meaning when absent`,
   );
+}
+
+function checkOutputTypes(
+  model: TfliteModel,
+  each: TfliteOperator,
+  {builtin}: OperatorCode,
+  {subgraph, operator}: Place,
+  findings: Findings,
+): void {
+  const {tensors} = model.subgraphs[subgraph!]!;
+  const inputs = each.inputs.map((index) => tensors[index]?.type);
+  each.outputs.forEach((tensor, index) => {
+    const {type} = tensors[tensor]!;
+    const expected = wrongOutputType(builtin, index, type, inputs);
+    if (expected === undefined) return;
+    findings.add(model, "TYPE", {subgraph: subgraph!, operator: operator!, tensor}, `is ${type}; expected ${expected}`);
+  });
 }

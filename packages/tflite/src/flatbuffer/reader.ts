@@ -199,7 +199,8 @@ export class FlatbufferReader {
     this.#spend(4 + count, at);
     if (this.#bytes[start + count] !== 0) throw fail("TFLITE_STRING", at, `${what} has no terminating zero`);
     try {
-      return this.#text.decode(this.#bytes.subarray(start, start + count));
+      // A copy, because decoders refuse views of shared memory.
+      return this.#text.decode(this.#bytes.slice(start, start + count));
     } catch (cause) {
       throw fail("TFLITE_STRING", at, `${what} is not UTF-8`, cause);
     }

@@ -5,7 +5,7 @@
  */
 import {type Finding, Findings} from "../check/finding.ts";
 import {kernelRows} from "../gen/rules-data.ts";
-import type {TfliteModel, TfliteTensor} from "../model.ts";
+import type {TfliteModel, TfliteOperator, TfliteTensor} from "../model.ts";
 import {operatorNode} from "./versions.ts";
 
 /** What the table says of plain (not quantised) element types. */
@@ -33,14 +33,14 @@ const misreadOperands: Readonly<Record<string, readonly [input: number, types: r
 };
 
 /**
- * Nodes that would crash or give wrong numbers, of a model without findings of `checkModel`. Broadcasting is judged by the
- * shapes in the file: check the specialised model.
+ * Nodes that would crash or give wrong numbers. Broadcasting is judged by the shapes in the file: check the specialised
+ * model.
  */
 export function checkKernels(model: TfliteModel): readonly Finding[] {
   const findings = new Findings();
   model.subgraphs.forEach((graph, subgraph) => {
     graph.operators.forEach((each, operator) => {
-      const {builtin} = model.operatorCodes[each.opcodeIndex]!;
+      const builtin = model.operatorCodes[each.opcodeIndex]?.builtin ?? "";
       const place = {subgraph, operator};
       const {inputs} = operatorNode(graph, each);
       const [first, second] = inputs;
@@ -52,6 +52,9 @@ export function checkKernels(model: TfliteModel): readonly Finding[] {
       if (says("crash")) findings.add(model, "KERNEL_CRASH", place, `crashes on ${type}`);
       else if (says("wrong"))
         findings.add(model, "KERNEL_WRONG", place, `gives wrong numbers on ${type}${broadcasts ? ", broadcast" : ""}`);
+      if (builtin === "STRIDED_SLICE" && offsetsMasked(each)) {
+        findings.add(model, "KERNEL_CRASH", place, "crashes on end offsets together with masks");
+      }
       const [input, types] = misreadOperands[builtin] ?? [0, []];
       if (types.includes(inputs[input]?.type ?? "")) {
         findings.add(model, "KERNEL_WRONG", place, `misreads input ${input} of type ${inputs[input]!.type}`);
@@ -59,6 +62,12 @@ export function checkKernels(model: TfliteModel): readonly Finding[] {
     });
   });
   return findings.all;
+}
+
+/** With `offset` the kernel adds begin and end also where a mask says to ignore them, and reads outside (run: SIGSEGV). */
+function offsetsMasked({options = {}}: TfliteOperator): boolean {
+  const masks = ["beginMask", "endMask", "ellipsisMask", "newAxisMask", "shrinkAxisMask"];
+  return options.offset === true && masks.some((mask) => options[mask] !== 0);
 }
 
 function describeType(tensor: TfliteTensor | undefined): string {

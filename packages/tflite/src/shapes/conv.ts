@@ -63,7 +63,16 @@ export const convShapes: ShapeRules = {
     return [[input[0]!, ...spatial, filter[4]!]];
   },
   // The output's shape is an operand: padding alone doesn't tell it.
-  ...each("TRANSPOSE_CONV CONV_3D_TRANSPOSE", (node) => [node.value(0).map(dimension)]),
+  ...each("TRANSPOSE_CONV CONV_3D_TRANSPOSE", (node) => {
+    const names = node.builtin === "TRANSPOSE_CONV" ? ["strideH", "strideW"] : ["strideD", "strideH", "strideW"];
+    const strides = names.map((name) => numberOption(node, name));
+    require(strides.every((stride) => stride > 0), `strides [${strides}]`);
+    const rank = strides.length + 2;
+    const [filter, input] = [ranked(node.shape(1), rank, "filter"), ranked(node.shape(2), rank, "input")];
+    // [out, height, width, in] and [depth, height, width, out, in].
+    require(filter.at(-1) === input.at(-1), `a filter for ${filter.at(-1)} channels, input of ${input.at(-1)}`);
+    return [ranked(node.value(0).map(dimension), rank, "output")];
+  }),
   ...each("AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D", (node) => {
     const input = ranked(node.shape(0), 4, "image");
     const [height, width] = strided(node, input, numberOption(node, "filterHeight"), numberOption(node, "filterWidth"));

@@ -151,6 +151,8 @@ export const moveShapes: ShapeRules = {
     const input = image(node, 0);
     const [height, width, ...rest] = node.value(1);
     require(height !== undefined && width !== undefined && rest.length === 0, "a size that isn't height and width");
+    // Kernels read the nearest pixel: there has to be one.
+    require(input[1] * input[2] > 0 || height * width === 0, `${input[1]} × ${input[2]} pixels to resize`);
     return [[input[0], dimension(height), dimension(width), input[3]]];
   }),
   SPACE_TO_DEPTH: (node) => {

@@ -7,14 +7,14 @@ import {axisOf, flagOption, type Node, numberOption, type Shape, Unknown} from "
 import {ranged} from "./slices.ts";
 
 /** An unknown integer; two of them are the same number only if they are the same object. */
-export interface Symbol {
+export interface Indeterminate {
   readonly unknown: string;
 }
 
 /** A constant plus multiples of symbols. */
 export interface Sum {
   readonly constant: number;
-  readonly terms: ReadonlyMap<Symbol, number>;
+  readonly terms: ReadonlyMap<Indeterminate, number>;
 }
 export type SymbolicShape = readonly Sum[];
 
@@ -45,9 +45,8 @@ export const symbolicRules: Readonly<Record<string, SymbolicRule>> = {
     shape: (node) => {
       const size = node.sums(2);
       return node.sizes(0).map((whole, axis) => {
-        const count = size[axis];
-        if (count === undefined) throw new Unknown("SLICE with too few sizes");
-        return isConstant(count, -1) ? plus(whole, node.sums(1)[axis]!, -1) : count;
+        const count = nth(size, axis);
+        return isConstant(count, -1) ? plus(whole, nth(node.sums(1), axis), -1) : count;
       });
     },
   },
@@ -88,9 +87,9 @@ export const symbolicRules: Readonly<Record<string, SymbolicRule>> = {
       const [first, ...others] = parts as [SymbolicShape, ...SymbolicShape[]];
       const axis = axisOf(numberOption(node, "axis"), first.length);
       return first.map((size, at) => {
-        if (at === axis) return others.reduce((total, part) => plus(total, part[at]!, 1), size);
+        if (at === axis) return others.reduce((total, part) => plus(total, nth(part, at), 1), size);
         // Parts agree on the other axes, or the engine fails: any part that knows the size will do.
-        return parts.map((part) => part[at]!).find((each) => each.terms.size === 0) ?? size;
+        return parts.map((part) => nth(part, at)).find((each) => each.terms.size === 0) ?? size;
       });
     },
   },
@@ -124,12 +123,18 @@ function combined(node: SymbolicNode, factor: number): readonly Sum[] {
   const [a, b] = [node.sums(0), node.sums(1)];
   if (a.length !== b.length && a.length !== 1 && b.length !== 1) throw new Unknown("a broadcast of symbols");
   return Array.from({length: Math.max(a.length, b.length)}, (_, at) =>
-    plus(a[a.length === 1 ? 0 : at]!, b[b.length === 1 ? 0 : at]!, factor),
+    plus(nth(a, a.length === 1 ? 0 : at), nth(b, b.length === 1 ? 0 : at), factor),
   );
 }
 
 function listed(node: SymbolicNode): readonly Sum[] {
   return Array.from({length: node.inputCount}, (_, index) => node.sums(index)).flat();
+}
+
+function nth(list: readonly Sum[], index: number): Sum {
+  const found = list[index];
+  if (found === undefined) throw new Unknown(`element ${index} of a list of ${list.length}`);
+  return found;
 }
 
 function notList(): never {

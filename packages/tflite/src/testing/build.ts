@@ -27,7 +27,13 @@ export interface OneOperator {
 }
 
 /** A model whose graph is one operator; operands that aren't constants are the graph's inputs. */
-export function oneOperator({builtin, inputs, outputs = [{shape: [1]}], options, version = 1}: OneOperator): TfliteModel {
+export function oneOperator({
+  builtin,
+  inputs,
+  outputs = [{shape: [1]}],
+  options,
+  version = 1,
+}: OneOperator): TfliteModel {
   const buffers: Uint8Array[] = [new Uint8Array(0)];
   const tensors: TfliteTensor[] = [];
   const add = (operand: Operand, name: string): number => {

@@ -7,8 +7,8 @@ import type {Verified} from "../../verified.ts";
 import type {Certificate} from "../../x509/certificate.ts";
 import type {RevocationList} from "../../x509/crl.ts";
 import type {CompleteSgxCollateral, SgxCollateral} from "../evidence.ts";
-import type {EnclaveReport} from "../sgx/layout.ts";
-import type {CertificationData} from "../sgx/parse.ts";
+import type {CertificationData} from "./certification-data.ts";
+import type {EnclaveReport} from "./layout.ts";
 import type {PckExtension} from "./pck-extension.ts";
 
 /** A root that the policy names: a vendor's, or a simulation's by its key. */
@@ -43,12 +43,14 @@ export interface PartsFacts {
   readonly parts: CompleteSgxCollateral;
 }
 
+/** Leaf first, as received; never empty. */
+export type CertificateChain = readonly [Certificate, ...Certificate[]];
+
 export interface ChainsFacts {
-  /** Leaf first, as received. */
   readonly chains: {
-    readonly pck: readonly Certificate[];
-    readonly tcbInfo: readonly Certificate[];
-    readonly qeIdentity: readonly Certificate[];
+    readonly pck: CertificateChain;
+    readonly tcbInfo: CertificateChain;
+    readonly qeIdentity: CertificateChain;
   };
 }
 
@@ -58,8 +60,8 @@ export interface RootFacts {
 }
 
 export interface PckFacts {
-  readonly pck: Certificate;
-  readonly pckAuthority: Certificate;
+  readonly pck: Verified<Certificate>;
+  readonly pckAuthority: Verified<Certificate>;
 }
 
 export interface PckExtensionFacts {
@@ -89,6 +91,11 @@ export interface QeLevelFacts {
   readonly qeLevel: QeLevel;
 }
 
+export interface QuoteSignedFacts {
+  /** Header and body of the quote. */
+  readonly signedQuote: Verified<Uint8Array>;
+}
+
 export interface TcbLevelFacts {
   readonly platformLevel: TcbLevel;
 }
@@ -105,4 +112,3 @@ export interface TcbStatusFacts {
     readonly evaluationDataNumber: number;
   };
 }
-

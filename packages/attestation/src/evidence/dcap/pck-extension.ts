@@ -40,7 +40,9 @@ export function readPckExtension(certificate: Certificate): PckExtension {
     const configuration = items.has(".7") ? new Items(items.required(".7", derTag.SEQUENCE), ".7", false) : undefined;
     return Object.freeze({
       ppid: items.single(".1", (r) => r.octetString(16)),
-      components: Array.from({length: SGX_COMPONENTS}, (_, i) => tcb.single(`.2.${i + 1}`, (r) => r.smallInteger(0xff))),
+      components: Array.from({length: SGX_COMPONENTS}, (_, i) =>
+        tcb.single(`.2.${i + 1}`, (r) => r.smallInteger(0xff)),
+      ),
       pceSvn: tcb.single(".2.17", (r) => r.smallInteger(0xffff)),
       cpuSvn: tcb.single(".2.18", (r) => r.octetString(16)),
       pceId: items.single(".3", (r) => r.octetString(2)),
@@ -90,10 +92,8 @@ class Items {
 
   single<T>(suffix: string, read: (reader: DerReader) => T): T {
     const encoding = this.#values.get(SGX_EXTENSION + suffix);
-    if (encoding === undefined) throw unexpected("PCK_EXTENSION", `no item ${SGX_EXTENSION}${suffix}`, "it to be there");
-    const reader = new DerReader(encoding, `SGX extension ${suffix}`);
-    const value = read(reader);
-    reader.end();
-    return value;
+    if (encoding === undefined)
+      throw unexpected("PCK_EXTENSION", `no item ${SGX_EXTENSION}${suffix}`, "it to be there");
+    return read(new DerReader(encoding, `SGX extension ${suffix}`));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Checks of what Intel says (TCB info, QE identity) and of what the quoting enclave says, down to the attestation key
- * (specification §6.4–6.10), and of the TCB as a whole (§7).
+ * Checks of what Intel says (TCB info, QE identity) and of what the quoting enclave says, down to the attestation key;
+ * and of the TCB as a whole.
  */
 import {concatBytes, encodeHex, equalBytes, sha256} from "@tf-trusted/core";
 import {unexpected} from "../../attestation-error.ts";
@@ -21,6 +21,7 @@ import type {
   PckFacts,
   QeIdentityFacts,
   QeLevelFacts,
+  QuoteSignedFacts,
   SignerFacts,
   TcbInfoFacts,
   TcbLevelFacts,
@@ -31,15 +32,18 @@ export const tcbInfoGenuine: Check<PartsFacts & SignerFacts, TcbInfoFacts> = {
   id: "tcb-info",
   title: "The TCB info is the vendor's",
   expects: "strict JSON of version 2 or 3, signed byte for byte by the TCB signing certificate",
-  source: "specification §5, §6.4",
+  source: "PCS, signed documents",
   codes: ["TCB_INFO_FORMAT", "TCB_INFO_SIGNATURE"],
   run: async ({parts, tcbInfoSigner}) => {
     const signed = openTcbInfo(parts.tcbInfo);
     await requireSignature(signed, tcbInfoSigner, "TCB_INFO_SIGNATURE");
     const tcbInfo = readTcbInfo(signed.body);
-    return pass(`version ${tcbInfo.version}, ${tcbInfo.levels.length} levels, evaluation ${tcbInfo.tcbEvaluationDataNumber}`, {
-      tcbInfo: markVerified(tcbInfo),
-    });
+    return pass(
+      `version ${tcbInfo.version}, ${tcbInfo.levels.length} levels, evaluation ${tcbInfo.tcbEvaluationDataNumber}`,
+      {
+        tcbInfo: markVerified(tcbInfo),
+      },
+    );
   },
 };
 
@@ -47,7 +51,7 @@ export const tcbInfoCurrent: Check<DcapStart & TcbInfoFacts, object> = {
   id: "tcb-info-dates",
   title: "The TCB info is current",
   expects: "issueDate and nextUpdate around the time of verification",
-  source: "specification §6.4",
+  source: "PCS, validity of documents",
   codes: ["TCB_INFO_EXPIRED", "TCB_INFO_NOT_YET_VALID"],
   run: ({tcbInfo, at}) => current(tcbInfo, at, "TCB_INFO_EXPIRED", "TCB_INFO_NOT_YET_VALID"),
 };
@@ -56,7 +60,7 @@ export const tcbInfoFits: Check<DcapQuoteFacts & TcbInfoFacts & PckExtensionFact
   id: "tcb-info-platform",
   title: "The TCB info is about this platform",
   expects: "identifier of this TEE; FMSPC and PCEID of the PCK certificate",
-  source: "specification §6.5",
+  source: "PCS, TCB info",
   codes: ["TCB_INFO_ID", "FMSPC_MISMATCH", "PCEID_MISMATCH"],
   run: ({tcbInfo, platform, collateralIds}) => {
     if (tcbInfo.id !== collateralIds.tcbInfo) return fail("TCB_INFO_ID", tcbInfo.id, collateralIds.tcbInfo);
@@ -76,15 +80,18 @@ export const qeIdentityGenuine: Check<PartsFacts & SignerFacts, QeIdentityFacts>
   id: "qe-identity",
   title: "The identity of the quoting enclave is the vendor's",
   expects: "strict JSON of version 2, signed byte for byte by the TCB signing certificate",
-  source: "specification §5, §6.4",
+  source: "PCS, signed documents",
   codes: ["QE_IDENTITY_FORMAT", "QE_IDENTITY_SIGNATURE"],
   run: async ({parts, qeIdentitySigner}) => {
     const signed = openQeIdentity(parts.qeIdentity);
     await requireSignature(signed, qeIdentitySigner, "QE_IDENTITY_SIGNATURE");
     const qeIdentity = readQeIdentity(signed.body);
-    return pass(`${qeIdentity.id}, ${qeIdentity.levels.length} levels, evaluation ${qeIdentity.tcbEvaluationDataNumber}`, {
-      qeIdentity: markVerified(qeIdentity),
-    });
+    return pass(
+      `${qeIdentity.id}, ${qeIdentity.levels.length} levels, evaluation ${qeIdentity.tcbEvaluationDataNumber}`,
+      {
+        qeIdentity: markVerified(qeIdentity),
+      },
+    );
   },
 };
 
@@ -92,7 +99,7 @@ export const qeIdentityCurrent: Check<DcapStart & QeIdentityFacts, object> = {
   id: "qe-identity-dates",
   title: "The identity of the quoting enclave is current",
   expects: "issueDate and nextUpdate around the time of verification",
-  source: "specification §6.4",
+  source: "PCS, validity of documents",
   codes: ["QE_IDENTITY_EXPIRED", "QE_IDENTITY_NOT_YET_VALID"],
   run: ({qeIdentity, at}) => current(qeIdentity, at, "QE_IDENTITY_EXPIRED", "QE_IDENTITY_NOT_YET_VALID"),
 };
@@ -101,22 +108,20 @@ export const qeReportSigned: Check<DcapQuoteFacts & PckFacts, object> = {
   id: "qe-report-signature",
   title: "The platform signed the quoting enclave's report",
   expects: "a signature by the PCK key",
-  source: "specification §6.7",
+  source: "Quote Library, quote format",
   codes: ["QE_REPORT_SIGNATURE"],
-  run: async ({qeReportBytes, qeReportSignature, pck}) =>
-    passIf(
-      await verifyRawSignature(pck.publicKey, qeReportSignature, qeReportBytes),
-      "QE_REPORT_SIGNATURE",
-      "a signature over the report",
-      "one by the PCK key over this report",
-    ),
+  run: async ({qeReportBytes, qeReportSignature, pck}) => {
+    const signed = await verifyRawSignature(pck.publicKey, qeReportSignature, qeReportBytes);
+    const found = signed ? "the report is signed" : "a signature by another key or over other bytes";
+    return passIf(signed, "QE_REPORT_SIGNATURE", found, "one by the PCK key over the report");
+  },
 };
 
 export const qeVouchesForKey: Check<DcapQuoteFacts, object> = {
   id: "qe-report-data",
   title: "The quoting enclave vouches for the attestation key",
   expects: "report data = SHA-256(attestation key, authentication data), then 32 zeros",
-  source: "specification §6.8",
+  source: "Quote Library, quote format",
   codes: ["QE_REPORT_DATA"],
   run: async ({qeReport, attestationKey, qeAuthenticationData}) => {
     const digest = await sha256(concatBytes(attestationKey, qeAuthenticationData));
@@ -131,10 +136,11 @@ export const qeIsVendors: Check<DcapQuoteFacts & QeIdentityFacts, object> = {
   id: "qe-match",
   title: "It is the vendor's quoting enclave",
   expects: "identifier of this TEE's QE; MISCSELECT, ATTRIBUTES (masked), MRSIGNER and ISVPRODID of its identity",
-  source: "specification §6.9",
+  source: "PCS, enclave identity",
   codes: ["QE_IDENTITY_ID", "QE_MISCSELECT", "QE_ATTRIBUTES", "QE_MRSIGNER", "QE_ISVPRODID"],
   run: ({qeReport, qeIdentity, collateralIds}) => {
-    if (qeIdentity.id !== collateralIds.qeIdentity) return fail("QE_IDENTITY_ID", qeIdentity.id, collateralIds.qeIdentity);
+    if (qeIdentity.id !== collateralIds.qeIdentity)
+      return fail("QE_IDENTITY_ID", qeIdentity.id, collateralIds.qeIdentity);
     const misc = masked(qeReport.miscSelect, qeIdentity.miscSelectMask);
     if (!equalBytes(misc, qeIdentity.miscSelect)) {
       return fail("QE_MISCSELECT", encodeHex(misc), encodeHex(qeIdentity.miscSelect));
@@ -159,7 +165,7 @@ export const qeLevelFound: Check<DcapQuoteFacts & QeIdentityFacts, QeLevelFacts>
   id: "qe-tcb-level",
   title: "The quoting enclave's version is known",
   expects: "a level of its identity that its ISVSVN reaches",
-  source: "specification §6.9",
+  source: "PCS, enclave identity",
   codes: ["QE_TCB_LEVEL_NOT_FOUND"],
   run: ({qeReport, qeIdentity}) => {
     const qeLevel = findQeLevel(qeIdentity.levels, qeReport.isvSvn);
@@ -171,26 +177,30 @@ export const qeLevelFound: Check<DcapQuoteFacts & QeIdentityFacts, QeLevelFacts>
   },
 };
 
-export const quoteSigned: Check<DcapQuoteFacts, object> = {
+export const quoteSigned: Check<DcapQuoteFacts, QuoteSignedFacts> = {
   id: "quote-signature",
   title: "The attestation key signed the quote",
   expects: "a point of P-256, and its signature over header and body",
-  source: "specification §6.10",
+  source: "Quote Library, quote format",
   codes: ["QUOTE_SIGNATURE"],
-  run: async ({attestationKey, quoteSignature, quoteSignedBytes}) =>
-    passIf(
-      await verifyRawSignature(publicKeyFromCoordinates(attestationKey), quoteSignature, quoteSignedBytes),
-      "QUOTE_SIGNATURE",
-      "a signature over the quote",
-      "one by the attestation key over this header and body",
-    ),
+  run: async ({attestationKey, quoteSignature, quoteSignedBytes}) => {
+    const key = publicKeyFromCoordinates(attestationKey);
+    if (!(await verifyRawSignature(key, quoteSignature, quoteSignedBytes))) {
+      return fail(
+        "QUOTE_SIGNATURE",
+        "a signature by another key or over other bytes",
+        "one by the attestation key over header and body",
+      );
+    }
+    return pass("header and body are signed", {signedQuote: markVerified(quoteSignedBytes)});
+  },
 };
 
 export const tcbConverged: Check<TcbInfoFacts & QeIdentityFacts & TcbLevelFacts & QeLevelFacts, TcbStatusFacts> = {
   id: "tcb-status",
   title: "The platform as a whole has a TCB status",
   expects: "the platform's level and its parts', as one status",
-  source: "specification §7.3",
+  source: "PCS, TCB statuses",
   codes: [],
   run: ({tcbInfo, qeIdentity, platformLevel, qeLevel}) => {
     const tcb = {
@@ -205,7 +215,11 @@ export const tcbConverged: Check<TcbInfoFacts & QeIdentityFacts & TcbLevelFacts 
 
 async function requireSignature(signed: SignedJson, signer: Certificate, code: AttestationCode): Promise<void> {
   if (await verifyRawSignature(signer.publicKey, signed.signature, signed.signedBytes)) return;
-  throw unexpected(code, "a signature by another key or over other bytes", `one by "${signer.subject.commonName}" over the exact text`);
+  throw unexpected(
+    code,
+    "a signature by another key or over other bytes",
+    `one by "${signer.subject.commonName}" over the exact text`,
+  );
 }
 
 function current(

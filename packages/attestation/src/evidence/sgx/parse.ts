@@ -1,19 +1,16 @@
 /** SGX quote version 3: bytes → value, with bounds and nothing but bounds. Whether it is genuine is another question. */
 import {ByteReader, encodeHex} from "@tf-trusted/core";
 import {parsing, unexpected} from "../../attestation-error.ts";
+import {type CertificationData, readCertificationData} from "../dcap/certification-data.ts";
 import {
-  type CertificationDataType,
-  certificationDataTypes,
   type EnclaveReport,
   enclaveReport,
   INTEL_QE_VENDOR_ID,
   KEY_TYPE_ECDSA_P256,
-  pckIdentifierTail,
-  QUOTE_V3,
   type QuoteHeader,
   quoteHeader,
-  quoteSignature,
-} from "./layout.ts";
+} from "../dcap/layout.ts";
+import {QUOTE_V3, quoteSignature} from "./layout.ts";
 
 export interface SgxQuote {
   readonly header: QuoteHeader;
@@ -32,16 +29,16 @@ export interface SgxQuote {
   readonly certification: CertificationData;
 }
 
-export type CertificationData =
-  | {readonly type: 1 | 2 | 3; readonly pceId: Uint8Array}
-  | {readonly type: 4 | 5; readonly pem: Uint8Array};
-
-/** The header, refused where this verifier can't go on. Throws `QUOTE_FORMAT`, `QUOTE_VERSION`, … (spec §1). */
+/** The header, refused where this verifier can't go on. Throws `QUOTE_FORMAT`, `QUOTE_VERSION`, …. */
 export function parseQuoteHeader(quote: Uint8Array): QuoteHeader {
   const header = parsing("QUOTE_FORMAT", "quote", () => quoteHeader.read(new ByteReader(quote, "quote")));
   if (header.version !== QUOTE_V3) throw unexpected("QUOTE_VERSION", `quote version ${header.version}`, `${QUOTE_V3}`);
   if (header.attestationKeyType !== KEY_TYPE_ECDSA_P256) {
-    throw unexpected("QUOTE_KEY_TYPE", `attestation key type ${header.attestationKeyType}`, `${KEY_TYPE_ECDSA_P256} (ECDSA P-256)`);
+    throw unexpected(
+      "QUOTE_KEY_TYPE",
+      `attestation key type ${header.attestationKeyType}`,
+      `${KEY_TYPE_ECDSA_P256} (ECDSA P-256)`,
+    );
   }
   if (header.teeType !== 0) throw unexpected("QUOTE_TEE_TYPE", `TEE type 0x${header.teeType.toString(16)}`, "0 (SGX)");
   const vendor = encodeHex(header.qeVendorId);
@@ -72,20 +69,7 @@ export function parseSgxQuote(quote: Uint8Array): SgxQuote {
       qeReport: enclaveReport.read(new ByteReader(qeReport, "QE report")),
       qeReportBytes: qeReport,
       qeAuthenticationData,
-      certification: readCertification(type, data),
+      certification: readCertificationData(type, data),
     });
   });
-}
-
-function readCertification(type: number, data: Uint8Array): CertificationData {
-  if (!(type in certificationDataTypes)) {
-    throw unexpected("CERT_DATA_TYPE", `certification data type ${type}`, Object.keys(certificationDataTypes).join(", "));
-  }
-  const known = type as CertificationDataType;
-  if (known === 4 || known === 5) return {type: known, pem: data};
-  const reader = new ByteReader(data, "certification data");
-  reader.take(certificationDataTypes[known].ppidBytes);
-  const {pceId} = pckIdentifierTail.read(reader);
-  reader.expectEnd();
-  return {type: known, pceId};
 }

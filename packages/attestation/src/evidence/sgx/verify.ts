@@ -1,5 +1,5 @@
 /**
- * Is an SGX quote genuine? The checks of specification §6 in order, as one sequence. What the caller wants of a genuine
+ * Is an SGX quote genuine? The checks in order, as one sequence. What the caller wants of a genuine
  * enclave is policy, and not here.
  */
 import {type Check, checksFrom, fail, pass} from "../../checks/check.ts";
@@ -16,7 +16,15 @@ import {
   pckNotRevoked,
   rootTrusted,
 } from "../dcap/chains.ts";
-import type {DcapQuoteFacts, DcapStart, PckExtensionFacts, TcbInfoFacts, TcbLevelFacts} from "../dcap/facts.ts";
+import type {
+  DcapQuoteFacts,
+  DcapStart,
+  PckExtensionFacts,
+  QuoteSignedFacts,
+  TcbInfoFacts,
+  TcbLevelFacts,
+} from "../dcap/facts.ts";
+import type {EnclaveReport} from "../dcap/layout.ts";
 import {
   qeIdentityCurrent,
   qeIdentityGenuine,
@@ -30,7 +38,6 @@ import {
   tcbInfoFits,
   tcbInfoGenuine,
 } from "../dcap/statements.ts";
-import type {EnclaveReport} from "./layout.ts";
 import {parseQuoteHeader, parseSgxQuote, type SgxQuote} from "./parse.ts";
 
 export interface SgxStart extends DcapStart {
@@ -50,7 +57,7 @@ const headerSupported: Check<SgxStart, object> = {
   id: "quote-header",
   title: "The quote is of a supported kind",
   expects: "version 3, ECDSA P-256, SGX, Intel's quoting enclave",
-  source: "specification §1",
+  source: "Quote Library, quote format",
   codes: ["QUOTE_FORMAT", "QUOTE_VERSION", "QUOTE_KEY_TYPE", "QUOTE_TEE_TYPE", "QE_VENDOR"],
   run: ({quoteBytes}) => pass(`version ${parseQuoteHeader(quoteBytes).version}`, {}),
 };
@@ -59,7 +66,7 @@ const quoteReadable: Check<SgxStart, SgxQuoteFacts> = {
   id: "quote-structure",
   title: "The quote is whole",
   expects: "lengths that fit each other, nothing after the end",
-  source: "specification §1, §2",
+  source: "Quote Library, quote format",
   codes: ["QUOTE_FORMAT", "CERT_DATA_TYPE"],
   run: ({quoteBytes}) => {
     const quote = parseSgxQuote(quoteBytes);
@@ -78,18 +85,25 @@ const quoteReadable: Check<SgxStart, SgxQuoteFacts> = {
   },
 };
 
-const tcbLevelFound: Check<SgxQuoteFacts & PckExtensionFacts & TcbInfoFacts, TcbLevelFacts & SgxEnclaveFacts> = {
+const tcbLevelFound: Check<
+  SgxQuoteFacts & PckExtensionFacts & TcbInfoFacts & QuoteSignedFacts,
+  TcbLevelFacts & SgxEnclaveFacts
+> = {
   id: "tcb-level",
   title: "The platform's TCB level is known",
   expects: "a level that the PCK certificate reaches in all 16 components and in PCESVN",
-  source: "specification §7.1",
+  source: "PCS, choice of the TCB level",
   codes: ["TCB_LEVEL_NOT_FOUND"],
   run: ({quote, platformTcb, tcbInfo}) => {
     const platformLevel = findTcbLevel(tcbInfo.levels, platformTcb);
     const found = `components ${platformTcb.components.join(" ")}, PCESVN ${platformTcb.pceSvn}`;
     if (platformLevel === undefined) {
       const lowest = tcbInfo.levels[tcbInfo.levels.length - 1]!;
-      return fail("TCB_LEVEL_NOT_FOUND", found, `components ${lowest.components.join(" ")}, PCESVN ${lowest.pceSvn} at least`);
+      return fail(
+        "TCB_LEVEL_NOT_FOUND",
+        found,
+        `components ${lowest.components.join(" ")}, PCESVN ${lowest.pceSvn} at least`,
+      );
     }
     return pass(`${found}: ${platformLevel.status}`, {platformLevel, enclave: markVerified(quote.report)});
   },

@@ -1,9 +1,27 @@
 /** Operators that make, move and measure: shapes, slices, concatenation, gathering. */
 import {type DType, dtypes, Tensor} from "@tf-trusted/tensor";
-import {addDims, type Dim, isKnown, isStatic, multiplyDims, type Shape, subtractDims, unknownDim} from "../../ir/dims.ts";
+import {addDims, type Dim, isKnown, isStatic, multiplyDims, subtractDims, unknownDim} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
-import {failAt, numberAttribute, numbersAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
-import {broadcastStrides, gatherElements, indexMap, isInt64, makeTensor, maxFoldedBytes, numbersOf, stridesOf, transposeTensor} from "../elements.ts";
+import {
+  failAt,
+  numberAttribute,
+  numbersAttribute,
+  type Operator,
+  type Site,
+  stringAttribute,
+} from "../../ir/operators.ts";
+import {
+  broadcastStrides,
+  gatherElements,
+  indexMap,
+  isInt64,
+  makeTensor,
+  maxFoldedBytes,
+  numbersOf,
+  sizeOfType,
+  stridesOf,
+  transposeTensor,
+} from "../elements.ts";
 import {
   broadcastShapes,
   concatenatedShape,
@@ -14,11 +32,6 @@ import {
   permutedShape,
   product,
   reshapedShape,
-  type SliceMasks,
-  type SliceSpec,
-  slicedRange,
-  slicedShape,
-  sliceSpec,
   withElements,
 } from "../shapes.ts";
 
@@ -27,13 +40,8 @@ const outType = (site: Site) => stringAttribute(site, "out_type", "int32") as DT
 const shapeRow = (name: string): Operator => ({
   name: `tf.${name}`,
   infer: (site) =>
-    site.inputs.map(({shape}) =>
-      withElements({dtype: outType(site), shape: [shape?.length ?? unknownDim]}, shape),
-    ),
+    site.inputs.map(({shape}) => withElements({dtype: outType(site), shape: [shape?.length ?? unknownDim]}, shape)),
 });
-
-const sizeOf = (type: TensorType): number =>
-  isStatic(type.shape) ? type.shape.reduce((a, b) => a * b, 1) * (dtypes[type.dtype as DType]?.bytes ?? 8) : Number.POSITIVE_INFINITY;
 
 export const arrays: readonly Operator[] = [
   shapeRow("Shape"),
@@ -65,7 +73,8 @@ export const arrays: readonly Operator[] = [
       const [x] = site.inputs;
       const axis = integersOf(site, 1)?.[0];
       if (x!.shape === undefined) return [{dtype: x!.dtype, shape: undefined}];
-      if (axis === undefined) return [{dtype: x!.dtype, shape: Array.from({length: x!.shape.length + 1}, () => unknownDim)}];
+      if (axis === undefined)
+        return [{dtype: x!.dtype, shape: Array.from({length: x!.shape.length + 1}, () => unknownDim)}];
       const at = normalAxis(site, axis, x!.shape.length + 1);
       const shape = [...x!.shape.slice(0, at), 1, ...x!.shape.slice(at)];
       return [withElements({dtype: x!.dtype, shape}, shape.length <= 1 ? x!.elements : undefined)];
@@ -102,14 +111,16 @@ export const arrays: readonly Operator[] = [
     },
     evaluate: (_, [x]) => [x!],
   },
-  ...["Transpose", "ConjugateTranspose"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: permutedShape(site.inputs[0]!.shape, permutation(site))}],
-    evaluate: (site, [x]) => {
-      const order = permutation(site);
-      return order && dtypes[x!.dtype].kind !== "complex" ? [transposeTensor(x!, order)] : undefined;
-    },
-  })),
+  ...["Transpose", "ConjugateTranspose"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: permutedShape(site.inputs[0]!.shape, permutation(site))}],
+      evaluate: (site, [x]) => {
+        const order = permutation(site);
+        return order && dtypes[x!.dtype].kind !== "complex" ? [transposeTensor(x!, order)] : undefined;
+      },
+    }),
+  ),
   {
     name: "tf.ConcatV2",
     infer: (site) => inferConcat(site, site.inputs.length - 1, 0, site.inputs.length - 1),
@@ -155,7 +166,15 @@ export const arrays: readonly Operator[] = [
       const strides = stridesOf(x!.shape);
       return types.map((type, k) => {
         const shape = type.shape as number[];
-        return gatherElements(x!, shape, indexMap(shape, strides.filter((_, i) => i !== axis), k * strides[axis]!));
+        return gatherElements(
+          x!,
+          shape,
+          indexMap(
+            shape,
+            strides.filter((_, i) => i !== axis),
+            k * strides[axis]!,
+          ),
+        );
       });
     },
   },
@@ -196,67 +215,6 @@ export const arrays: readonly Operator[] = [
     evaluate: (site, [x], types) => evaluateSplit(site, x!, types, integersOf(site, 2)),
   },
   {
-    name: "tf.StridedSlice",
-    infer: (site) => {
-      const [x] = site.inputs;
-      const spec = sliceSpecOf(site);
-      if (spec === undefined) return [{dtype: x!.dtype, shape: undefined}];
-      const shape = slicedShape(x!.shape!, spec);
-      return [withElements({dtype: x!.dtype, shape}, slicedElements(x!, spec))];
-    },
-    evaluate: (site, [x], [type]) => {
-      const spec = sliceSpecOf(site);
-      if (spec === undefined || !isStatic(type!.shape)) return undefined;
-      const strides = stridesOf(x!.shape);
-      const ranges = spec.steps.map((step, axis) => slicedRange(x!.shape[axis]!, step));
-      if (ranges.some((range, axis) => Number.isNaN(range.first) || (spec.steps[axis]!.shrink && !(range.first < x!.shape[axis]!)))) return undefined;
-      const offset = ranges.reduce((sum, range, axis) => sum + range.first * strides[axis]!, 0);
-      const steps = spec.result.map((at) => (at === "new" ? 0 : strides[at]! * spec.steps[at]!.stride));
-      return [gatherElements(x!, type!.shape, indexMap(type!.shape, steps, offset))];
-    },
-  },
-  {
-    name: "tf.Slice",
-    infer: (site) => {
-      const [x] = site.inputs;
-      const [begins, sizes] = [integersOf(site, 1), dimsOf(site, 2)];
-      const shape = x!.shape?.map((dim, axis): Dim => {
-        const size = sizes?.[axis] ?? unknownDim;
-        if (size !== -1) return size;
-        return begins ? subtractDims(dim, begins[axis]!) : unknownDim;
-      });
-      const length = shape?.[0];
-      const elements =
-        x!.elements && begins && shape?.length === 1 && isKnown(length!)
-          ? x!.elements.slice(begins[0], begins[0]! + length)
-          : undefined;
-      return [withElements({dtype: x!.dtype, shape}, elements)];
-    },
-    evaluate: (site, [x], [type]) => {
-      const begins = integersOf(site, 1);
-      if (!begins || !isStatic(type!.shape)) return undefined;
-      if (type!.shape.some((size, axis) => size < 0 || begins[axis]! < 0 || begins[axis]! + size > x!.shape[axis]!)) return undefined;
-      const strides = stridesOf(x!.shape);
-      const offset = begins.reduce((sum, begin, axis) => sum + begin * strides[axis]!, 0);
-      return [gatherElements(x!, type!.shape, indexMap(type!.shape, strides, offset))];
-    },
-  },
-  ...["Gather", "GatherV2"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => inferGather(site),
-    evaluate: (site, [params, indices], [type]) => evaluateGather(site, params!, indices!, type!),
-  })),
-  {
-    name: "tf.GatherNd",
-    infer: (site) => {
-      const [params, indices] = site.inputs;
-      const depth = indices!.shape?.at(-1);
-      const known = params!.shape && depth !== undefined && isKnown(depth);
-      const shape = known ? [...indices!.shape!.slice(0, -1), ...params!.shape!.slice(depth)] : undefined;
-      return [{dtype: params!.dtype, shape}];
-    },
-  },
-  {
     name: "tf.Fill",
     infer: (site) => {
       const type = {dtype: site.inputs[1]!.dtype, shape: dimsOf(site, 0)};
@@ -266,14 +224,14 @@ export const arrays: readonly Operator[] = [
       return [withElements(type, few ? Array.from({length}, () => value) : undefined)];
     },
     evaluate: (_, [, value], [type]) =>
-      sizeOf(type!) <= maxFoldedBytes ? [gatherElements(value!, type!.shape as number[], () => 0)] : undefined,
+      sizeOfType(type!) <= maxFoldedBytes ? [gatherElements(value!, type!.shape as number[], () => 0)] : undefined,
   },
   {
     name: "tf.BroadcastTo",
     infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: dimsOf(site, 1)}],
     evaluate: (_, [x], [type]) => {
       const shape = type!.shape as number[];
-      if (sizeOf(type!) > maxFoldedBytes) return undefined;
+      if (sizeOfType(type!) > maxFoldedBytes) return undefined;
       return [gatherElements(x!, shape, indexMap(shape, broadcastStrides(x!.shape, shape)))];
     },
   },
@@ -290,15 +248,20 @@ export const arrays: readonly Operator[] = [
     infer: (site) => {
       const [x] = site.inputs;
       const multiples = dimsOf(site, 1);
-      return [{dtype: x!.dtype, shape: x!.shape?.map((dim, axis) => multiplyDims(dim, multiples?.[axis] ?? unknownDim))}];
+      return [
+        {dtype: x!.dtype, shape: x!.shape?.map((dim, axis) => multiplyDims(dim, multiples?.[axis] ?? unknownDim))},
+      ];
     },
     evaluate: (_, [x], [type]) => {
       const shape = type!.shape as number[];
-      if (sizeOf(type!) > maxFoldedBytes) return undefined;
+      if (sizeOfType(type!) > maxFoldedBytes) return undefined;
       const [to, from] = [stridesOf(shape), stridesOf(x!.shape)];
       return [
         gatherElements(x!, shape, (i) =>
-          shape.reduce((at, size, axis) => at + ((Math.floor(i / to[axis]!) % size) % x!.shape[axis]!) * from[axis]!, 0),
+          shape.reduce(
+            (at, size, axis) => at + ((Math.floor(i / to[axis]!) % size) % x!.shape[axis]!) * from[axis]!,
+            0,
+          ),
         ),
       ];
     },
@@ -313,13 +276,16 @@ export const arrays: readonly Operator[] = [
       if (isKnown(start) && isKnown(limit) && isKnown(delta)) {
         if (delta === 0) throw failAt(site, "CONVERT_SHAPE", "a range with a step of 0");
         const count = Math.max(0, Math.ceil((limit - start) / delta));
-        const elements = count <= 64 && Number.isInteger(start) && Number.isInteger(delta) ? Array.from({length: count}, (_, i) => start + i * delta) : undefined;
+        const elements =
+          count <= 64 && Number.isInteger(start) && Number.isInteger(delta)
+            ? Array.from({length: count}, (_, i) => start + i * delta)
+            : undefined;
         return [withElements({dtype, shape: [count]}, elements)];
       }
       return [{dtype, shape: [delta === 1 ? subtractDims(limit, start) : unknownDim]}];
     },
     evaluate: (_, [start, , delta], [type]) => {
-      if (sizeOf(type!) > maxFoldedBytes) return undefined;
+      if (sizeOfType(type!) > maxFoldedBytes) return undefined;
       if (isInt64(start!.dtype)) {
         const [a, d] = [start!, delta!].map((t) => (t.data as BigInt64Array)[0]!);
         return [makeTensor(start!.dtype, type!.shape as number[], (i) => a! + BigInt(i) * d!)];
@@ -346,21 +312,25 @@ export const arrays: readonly Operator[] = [
       return [makeTensor(type!.dtype as DType, [count], (i) => (i === count - 1 && count > 1 ? b : a + delta * i))];
     },
   },
-  ...["Pad", "PadV2", "MirrorPad"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [x, pads] = site.inputs;
-      const values = site.constants[1] && integers(site.constants[1]);
-      const rank = x!.shape?.length ?? (isKnown(pads!.shape?.[0] ?? unknownDim) ? (pads!.shape![0] as number) : undefined);
-      if (rank === undefined) return [{dtype: x!.dtype, shape: undefined}];
-      if (values && values.length !== 2 * rank) throw failAt(site, "CONVERT_SHAPE", `${values.length} paddings for rank ${rank}`);
-      const shape = Array.from({length: rank}, (_, axis) =>
-        values && x!.shape ? addDims(x!.shape[axis]!, values[2 * axis]! + values[2 * axis + 1]!) : unknownDim,
-      );
-      return [{dtype: x!.dtype, shape}];
-    },
-    evaluate: (_, inputs, [type]) => (name === "MirrorPad" ? undefined : evaluatePad(inputs, type!)),
-  })),
+  ...["Pad", "PadV2", "MirrorPad"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [x, pads] = site.inputs;
+        const values = site.constants[1] && integers(site.constants[1]);
+        const rank =
+          x!.shape?.length ?? (isKnown(pads!.shape?.[0] ?? unknownDim) ? (pads!.shape![0] as number) : undefined);
+        if (rank === undefined) return [{dtype: x!.dtype, shape: undefined}];
+        if (values && values.length !== 2 * rank)
+          throw failAt(site, "CONVERT_SHAPE", `${values.length} paddings for rank ${rank}`);
+        const shape = Array.from({length: rank}, (_, axis) =>
+          values && x!.shape ? addDims(x!.shape[axis]!, values[2 * axis]! + values[2 * axis + 1]!) : unknownDim,
+        );
+        return [{dtype: x!.dtype, shape}];
+      },
+      evaluate: (_, inputs, [type]) => (name === "MirrorPad" ? undefined : evaluatePad(inputs, type!)),
+    }),
+  ),
   {
     name: "tf.OneHot",
     infer: (site) => {
@@ -379,32 +349,70 @@ export const arrays: readonly Operator[] = [
       if (!axes) return undefined;
       const strides = stridesOf(x!.shape);
       const reversed = new Set(axes.map((axis) => normalAxis(site, axis, x!.shape.length)));
-      const offset = strides.reduce((sum, stride, axis) => sum + (reversed.has(axis) ? (x!.shape[axis]! - 1) * stride : 0), 0);
-      return [gatherElements(x!, x!.shape, indexMap(x!.shape, strides.map((stride, axis) => (reversed.has(axis) ? -stride : stride)), offset))];
+      const offset = strides.reduce(
+        (sum, stride, axis) => sum + (reversed.has(axis) ? (x!.shape[axis]! - 1) * stride : 0),
+        0,
+      );
+      return [
+        gatherElements(
+          x!,
+          x!.shape,
+          indexMap(
+            x!.shape,
+            strides.map((stride, axis) => (reversed.has(axis) ? -stride : stride)),
+            offset,
+          ),
+        ),
+      ];
     },
   },
-  ...["Reverse", "Roll", "ReverseSequence", "MatrixBandPart", "TensorScatterUpdate", "TensorScatterAdd", "TensorScatterSub", "TensorScatterMax", "TensorScatterMin", "MatrixSetDiag", "MatrixSetDiagV2", "MatrixSetDiagV3", "Cross"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-  })),
-  ...["MatrixDiag", "MatrixDiagV2", "MatrixDiagV3"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const {dtype, shape} = site.inputs[0]!;
-      const simple = name === "MatrixDiag" || isSimpleDiagonal(site, [1, 2, 3]);
-      return [{dtype, shape: simple ? shape && [...shape, shape.at(-1)!] : undefined}];
-    },
-  })),
-  ...["MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const {dtype, shape} = site.inputs[0]!;
-      const simple = name === "MatrixDiagPart" || integersOf(site, 1)?.every((k) => k === 0) === true;
-      const [rows, columns] = [shape?.at(-2), shape?.at(-1)];
-      const least = rows === columns ? rows : isKnown(rows ?? "?") && isKnown(columns ?? "?") ? Math.min(rows as number, columns as number) : unknownDim;
-      return [{dtype, shape: simple ? shape && [...shape.slice(0, -2), least ?? unknownDim] : undefined}];
-    },
-  })),
+  ...[
+    "Reverse",
+    "Roll",
+    "ReverseSequence",
+    "MatrixBandPart",
+    "TensorScatterUpdate",
+    "TensorScatterAdd",
+    "TensorScatterSub",
+    "TensorScatterMax",
+    "TensorScatterMin",
+    "MatrixSetDiag",
+    "MatrixSetDiagV2",
+    "MatrixSetDiagV3",
+    "Cross",
+  ].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+    }),
+  ),
+  ...["MatrixDiag", "MatrixDiagV2", "MatrixDiagV3"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const {dtype, shape} = site.inputs[0]!;
+        const simple = name === "MatrixDiag" || isSimpleDiagonal(site, [1, 2, 3]);
+        return [{dtype, shape: simple ? shape && [...shape, shape.at(-1)!] : undefined}];
+      },
+    }),
+  ),
+  ...["MatrixDiagPart", "MatrixDiagPartV2", "MatrixDiagPartV3"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const {dtype, shape} = site.inputs[0]!;
+        const simple = name === "MatrixDiagPart" || integersOf(site, 1)?.every((k) => k === 0) === true;
+        const [rows, columns] = [shape?.at(-2), shape?.at(-1)];
+        const least =
+          rows === columns
+            ? rows
+            : isKnown(rows ?? "?") && isKnown(columns ?? "?")
+              ? Math.min(rows as number, columns as number)
+              : unknownDim;
+        return [{dtype, shape: simple ? shape && [...shape.slice(0, -2), least ?? unknownDim] : undefined}];
+      },
+    }),
+  ),
   {
     name: "tf.ScatterNd",
     infer: (site) => [{dtype: site.inputs[1]!.dtype, shape: dimsOf(site, 2)}],
@@ -417,15 +425,17 @@ export const arrays: readonly Operator[] = [
     name: "tf.Where",
     infer: ({inputs: [x]}) => [{dtype: "int64", shape: [unknownDim, x!.shape?.length ?? unknownDim]}],
   },
-  ...["Unique", "UniqueWithCounts"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const dtype = stringAttribute(site, "out_idx", "int32") as DType;
-      const [x] = site.inputs;
-      const counts = name === "UniqueWithCounts" ? [{dtype, shape: [unknownDim]}] : [];
-      return [{dtype: x!.dtype, shape: [unknownDim]}, {dtype, shape: x!.shape}, ...counts];
-    },
-  })),
+  ...["Unique", "UniqueWithCounts"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const dtype = stringAttribute(site, "out_idx", "int32") as DType;
+        const [x] = site.inputs;
+        const counts = name === "UniqueWithCounts" ? [{dtype, shape: [unknownDim]}] : [];
+        return [{dtype: x!.dtype, shape: [unknownDim]}, {dtype, shape: x!.shape}, ...counts];
+      },
+    }),
+  ),
   {
     name: "tf.InvertPermutation",
     infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
@@ -481,8 +491,18 @@ function inferConcat(site: Site, axisAt: number, from: number, to: number): Tens
   const dtype = values[0]?.dtype ?? "float32";
   const axis = integersOf(site, axisAt)?.[0];
   if (axis === undefined) return [{dtype, shape: values[0]?.shape?.map(() => unknownDim)}];
-  const shape = concatenatedShape(site, values.map((value) => value.shape), axis);
-  const elements = values.map((value) => value.elements ?? (isKnown(value.shape?.[0] ?? "?") && value.shape!.length === 1 ? Array.from({length: Math.min(65, value.shape![0] as number)}, () => unknownDim) : undefined));
+  const shape = concatenatedShape(
+    site,
+    values.map((value) => value.shape),
+    axis,
+  );
+  const elements = values.map(
+    (value) =>
+      value.elements ??
+      (isKnown(value.shape?.[0] ?? "?") && value.shape!.length === 1
+        ? Array.from({length: Math.min(65, value.shape![0] as number)}, () => unknownDim)
+        : undefined),
+  );
   const all = elements.every((each) => each !== undefined) ? elements.flat() : undefined;
   return [withElements({dtype, shape}, shape?.length === 1 ? (all as Dim[] | undefined) : undefined)];
 }
@@ -512,7 +532,12 @@ export function joinTensors(values: readonly Tensor[], axis: number): Tensor[] |
   return [new Tensor(first.dtype, shape, out)];
 }
 
-function evaluateSplit(site: Site, x: Tensor, types: readonly TensorType[], axes: readonly number[] | undefined): Tensor[] | undefined {
+function evaluateSplit(
+  site: Site,
+  x: Tensor,
+  types: readonly TensorType[],
+  axes: readonly number[] | undefined,
+): Tensor[] | undefined {
   if (axes === undefined || !types.every((type) => isStatic(type.shape))) return undefined;
   const axis = normalAxis(site, axes[0]!, x.shape.length);
   const strides = stridesOf(x.shape);
@@ -525,70 +550,9 @@ function evaluateSplit(site: Site, x: Tensor, types: readonly TensorType[], axes
   });
 }
 
-export function masksOf(site: Site): SliceMasks {
-  return {
-    begin: numberAttribute(site, "begin_mask", 0),
-    end: numberAttribute(site, "end_mask", 0),
-    ellipsis: numberAttribute(site, "ellipsis_mask", 0),
-    newAxis: numberAttribute(site, "new_axis_mask", 0),
-    shrink: numberAttribute(site, "shrink_axis_mask", 0),
-  };
-}
-
-/** The spelled-out slice, where the rank of the input and the number of indices are known. */
-export function sliceSpecOf(site: Site): SliceSpec | undefined {
-  const rank = site.inputs[0]!.shape?.length;
-  const length = site.inputs[1]!.shape?.[0] ?? site.inputs[2]!.shape?.[0] ?? site.inputs[3]!.shape?.[0];
-  if (rank === undefined || length === undefined || !isKnown(length)) return undefined;
-  const numbers = (index: number) => dimsOf(site, index)?.map((dim) => (isKnown(dim) ? dim : Number.NaN));
-  const strides = integersOf(site, 3);
-  if (strides === undefined) return undefined;
-  const [begin, end] = [numbers(1), numbers(2)];
-  return sliceSpec(site, rank, masksOf(site), length, {...(begin ? {begin} : {}), ...(end ? {end} : {}), strides});
-}
-
-function slicedElements(x: TensorType, spec: SliceSpec): readonly Dim[] | undefined {
-  const {elements} = x;
-  const step = spec.steps[0];
-  if (elements === undefined || spec.steps.length !== 1 || step === undefined || spec.result.length > 1) return undefined;
-  const {first, count} = slicedRange(elements.length, step);
-  if (Number.isNaN(first) || !isKnown(count)) return undefined;
-  return Array.from({length: count}, (_, i) => elements[first + i * step.stride] ?? unknownDim);
-}
-
-function inferGather(site: Site): TensorType[] {
-  const [params, indices] = site.inputs;
-  const axis = site.inputs.length > 2 ? integersOf(site, 2)?.[0] : 0;
-  if (params!.shape === undefined || indices!.shape === undefined || axis === undefined) return [{dtype: params!.dtype, shape: undefined}];
-  const at = normalAxis(site, axis, params!.shape.length);
-  const given = numberAttribute(site, "batch_dims", 0);
-  const batch = given < 0 ? given + indices!.shape.length : given;
-  const shape: Shape = [...params!.shape.slice(0, at), ...indices!.shape.slice(batch), ...params!.shape.slice(at + 1)];
-  const picks = integersOf(site, 1);
-  const elements = params!.elements && picks?.every((i) => i >= 0 && i < params!.elements!.length) && shape.length <= 1 ? picks.map((i) => params!.elements![i]!) : undefined;
-  return [withElements({dtype: params!.dtype, shape}, elements)];
-}
-
-function evaluateGather(site: Site, params: Tensor, indices: Tensor, type: TensorType): Tensor[] | undefined {
-  const axis = site.inputs.length > 2 ? integersOf(site, 2)?.[0] : 0;
-  if (axis === undefined || numberAttribute(site, "batch_dims", 0) !== 0 || sizeOf(type) > maxFoldedBytes) return undefined;
-  const at = normalAxis(site, axis, params.shape.length);
-  const picks = integers(indices);
-  const size = params.shape[at]!;
-  if (picks.some((i) => i < 0 || i >= size)) return undefined;
-  const inner = params.shape.slice(at + 1).reduce((a, b) => a * b, 1);
-  return [
-    gatherElements(params, type.shape as number[], (i) => {
-      const outer = Math.floor(i / (picks.length * inner));
-      const pick = picks[Math.floor(i / inner) % picks.length]!;
-      return (outer * size + pick) * inner + (i % inner);
-    }),
-  ];
-}
-
 function evaluatePad(inputs: readonly Tensor[], type: TensorType): Tensor[] | undefined {
   const [x, pads, value] = inputs;
-  if (sizeOf(type) > Math.max(maxFoldedBytes, 2 * x!.bytes.length) || value !== undefined) return undefined;
+  if (sizeOfType(type) > Math.max(maxFoldedBytes, 2 * x!.bytes.length) || value !== undefined) return undefined;
   const before = integers(pads!).filter((_, i) => i % 2 === 0);
   const shape = type.shape as number[];
   if (integers(pads!).some((pad) => pad < 0)) return undefined;

@@ -1,6 +1,15 @@
 /** Operators that work element by element, with broadcasting where they take several inputs. */
 import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
-import {addDims, type Dim, divideDims, floorDivideDim, isKnown, multiplyDims, subtractDims, unknownDim} from "../../ir/dims.ts";
+import {
+  addDims,
+  type Dim,
+  divideDims,
+  floorDivideDim,
+  isKnown,
+  multiplyDims,
+  subtractDims,
+  unknownDim,
+} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
 import {type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
 import {broadcastStrides, castTensor, indexMap, isInt64, makeTensor, numbersOf} from "../elements.ts";
@@ -34,8 +43,8 @@ const floatUnary: Readonly<Record<string, Unary>> = {
   Acosh: Math.acosh,
   Atanh: Math.atanh,
   Sigmoid: (x) => 1 / (1 + Math.exp(-x)),
-  Relu: (x) => (x < 0 ? 0 : x),
-  Relu6: (x) => (x < 0 ? 0 : x > 6 ? 6 : x),
+  Relu: (x) => Math.max(x, 0),
+  Relu6: (x) => (x < 0 ? 0 : Math.min(x, 6)),
   Elu: (x) => (x < 0 ? Math.expm1(x) : x),
   Softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
   Softsign: (x) => x / (1 + Math.abs(x)),
@@ -48,9 +57,33 @@ const floatUnary: Readonly<Record<string, Unary>> = {
 };
 
 /** The unary operators without a reference here: types only. */
-const otherUnary = ["Selu", "Erf", "Erfc", "Lgamma", "Digamma", "LeakyRelu", "Invert", "Softmax", "LogSoftmax", "Erfinv", "Ndtri", "Conj"];
+const otherUnary = [
+  "Selu",
+  "Erf",
+  "Erfc",
+  "Lgamma",
+  "Digamma",
+  "LeakyRelu",
+  "Invert",
+  "Softmax",
+  "LogSoftmax",
+  "Erfinv",
+  "Ndtri",
+  "Conj",
+];
 
-const forwarding = ["Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "CheckNumericsV2", "PlaceholderWithDefault", "ZerosLike", "OnesLike", "LogicalNot"];
+const forwarding = [
+  "Identity",
+  "StopGradient",
+  "PreventGradient",
+  "Snapshot",
+  "CheckNumerics",
+  "CheckNumericsV2",
+  "PlaceholderWithDefault",
+  "ZerosLike",
+  "OnesLike",
+  "LogicalNot",
+];
 
 const floatBinary: Readonly<Record<string, Binary>> = {
   Add: (x, y) => x + y,
@@ -80,8 +113,8 @@ const integerBinary: Readonly<Record<string, (x: bigint, y: bigint) => bigint | 
   AddV2: (x, y) => x + y,
   Sub: (x, y) => x - y,
   Mul: (x, y) => x * y,
-  Maximum: (x, y) => (x > y ? x : y),
-  Minimum: (x, y) => (x < y ? x : y),
+  Maximum: (x, y) => larger(x, y),
+  Minimum: (x, y) => -larger(-x, -y),
   SquaredDifference: (x, y) => (x - y) * (x - y),
   Pow: (x, y) => (y < 0n || y > 64n ? undefined : x ** y),
   Div: truncatedQuotient,
@@ -115,34 +148,61 @@ const dimBinary: Readonly<Record<string, (x: Dim, y: Dim) => Dim>> = {
 const sameType = (site: Site): TensorType[] => [site.inputs[0]!];
 
 export const elementwise: readonly Operator[] = [
-  ...Object.entries(floatUnary).map(([name, f]): Operator => ({
-    name: `tf.${name}`,
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-    evaluate: (_, [x]) => evaluateUnary(name, f, x!),
-  })),
-  ...otherUnary.map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-  })),
-  ...forwarding.map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => (/Like|Not/.test(name) ? [{dtype: site.inputs[0]!.dtype, shape: site.inputs[0]!.shape}] : sameType(site)),
-    evaluate: (_, [x]) => evaluateForwarding(name, x!),
-  })),
-  ...["IsNan", "IsInf", "IsFinite"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: ({inputs: [x]}) => [{dtype: "bool", shape: x!.shape}],
-  })),
-  ...[...Object.keys(floatBinary), "TruncateDiv", "Xlog1py", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift", "NextAfter", "Igamma", "Igammac", "Zeta", "Polygamma"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => [inferBinary(site, name)],
-    evaluate: (_, [x, y], [type]) => evaluateBinary(name, x!, y!, type!),
-  })),
-  ...[...Object.keys(comparisons), "LogicalAnd", "LogicalOr", "ApproximateEqual"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => [{dtype: "bool", shape: broadcastShapes(site, site.inputs[0]!.shape, site.inputs[1]!.shape)}],
-    evaluate: (_, [x, y], [type]) => evaluateComparison(name, x!, y!, type!),
-  })),
+  ...Object.entries(floatUnary).map(
+    ([name, f]): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+      evaluate: (_, [x]) => evaluateUnary(name, f, x!),
+    }),
+  ),
+  ...otherUnary.map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+    }),
+  ),
+  ...forwarding.map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) =>
+        /Like|Not/.test(name) ? [{dtype: site.inputs[0]!.dtype, shape: site.inputs[0]!.shape}] : sameType(site),
+      evaluate: (_, [x]) => evaluateForwarding(name, x!),
+    }),
+  ),
+  ...["IsNan", "IsInf", "IsFinite"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: "bool", shape: x!.shape}],
+    }),
+  ),
+  ...[
+    ...Object.keys(floatBinary),
+    "TruncateDiv",
+    "Xlog1py",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "LeftShift",
+    "RightShift",
+    "NextAfter",
+    "Igamma",
+    "Igammac",
+    "Zeta",
+    "Polygamma",
+  ].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => [inferBinary(site, name)],
+      evaluate: (_, [x, y], [type]) => evaluateBinary(name, x!, y!, type!),
+    }),
+  ),
+  ...[...Object.keys(comparisons), "LogicalAnd", "LogicalOr", "ApproximateEqual"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => [{dtype: "bool", shape: broadcastShapes(site, site.inputs[0]!.shape, site.inputs[1]!.shape)}],
+      evaluate: (_, [x, y], [type]) => evaluateComparison(name, x!, y!, type!),
+    }),
+  ),
   {
     name: "tf.Cast",
     infer: (site) => {
@@ -170,7 +230,11 @@ export const elementwise: readonly Operator[] = [
       if (x!.dtype === "string" || dtypes[x!.dtype].kind === "complex") return undefined;
       const [a, b] = [x!.data as ArrayLike<number | bigint>, y!.data as ArrayLike<number | bigint>];
       const [chosen, other] = isHalf(x!.dtype) ? [numbersOf(x!), numbersOf(y!)] : [a, b];
-      return [makeTensor(x!.dtype, shape, (i) => (condition!.bytes[maps[0]!(i)] ? chosen[maps[1]!(i)]! : other[maps[2]!(i)]!))];
+      return [
+        makeTensor(x!.dtype, shape, (i) =>
+          condition!.bytes[maps[0]!(i)] ? chosen[maps[1]!(i)]! : other[maps[2]!(i)]!,
+        ),
+      ];
     },
   },
   {
@@ -185,6 +249,13 @@ export const elementwise: readonly Operator[] = [
     name: "tf.ClipByValue",
     infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: site.inputs[0]!.shape}],
   },
+  // Spelled out by TensorFlow, put together by passes/patterns.ts.
+  ...["Gelu", "HardSwish", "PRelu"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+    }),
+  ),
   {
     name: "tf.BiasAdd",
     infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
@@ -286,6 +357,12 @@ function roundHalfEven(x: number): number {
   return floor + 1;
 }
 
+/** Math.max is for numbers only. */
+function larger(x: bigint, y: bigint): bigint {
+  if (x > y) return x;
+  return y;
+}
+
 function truncatedQuotient(x: bigint, y: bigint): bigint | undefined {
   return y === 0n ? undefined : x / y;
 }
@@ -294,4 +371,3 @@ function floorMod(x: bigint, y: bigint): bigint {
   const rest = x % y;
   return rest !== 0n && rest < 0n !== y < 0n ? rest + y : rest;
 }
-

@@ -4,7 +4,16 @@ import {arrays} from "./arrays.ts";
 import {elementwise} from "./elementwise.ts";
 import {neural} from "./neural.ts";
 import {reduce} from "./reduce.ts";
+import {selection} from "./selection.ts";
+import {slices} from "./slices.ts";
 
-export const tfOperators: readonly Operator[] = [...arrays, ...elementwise, ...neural, ...reduce];
+export const tfOperators: readonly Operator[] = [
+  ...arrays,
+  ...slices,
+  ...elementwise,
+  ...neural,
+  ...reduce,
+  ...selection,
+];
 
 export const tfTable = operatorTable(tfOperators);

@@ -1,8 +1,16 @@
 /** Convolutions, pools, normalisation, matrix products, images. */
 import type {Tensor} from "@tf-trusted/tensor";
-import {type Dim, isKnown, multiplyDims, type Shape, unknownDim, divideDims, addDims} from "../../ir/dims.ts";
+import {addDims, type Dim, divideDims, isKnown, multiplyDims, type Shape, unknownDim} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
-import {booleanAttribute, failAt, numberAttribute, numbersAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
+import {
+  booleanAttribute,
+  failAt,
+  numberAttribute,
+  numbersAttribute,
+  type Operator,
+  type Site,
+  stringAttribute,
+} from "../../ir/operators.ts";
 import {makeTensor, numbersOf} from "../elements.ts";
 import {broadcastShapes, dimsOf, integersOf, windowedDim} from "../shapes.ts";
 
@@ -36,7 +44,12 @@ function windowAttribute(site: Site, key: string, rank: number, fallback?: reado
 
 export const stridesAttribute = (site: Site, rank = 4) => windowAttribute(site, "strides", rank);
 export const dilationsAttribute = (site: Site, rank = 4) =>
-  windowAttribute(site, "dilations", rank, Array.from({length: rank}, () => 1));
+  windowAttribute(
+    site,
+    "dilations",
+    rank,
+    Array.from({length: rank}, () => 1),
+  );
 
 function convolution(name: string, rank: number, depthwise = false): Operator {
   return {
@@ -53,7 +66,14 @@ function convolution(name: string, rank: number, depthwise = false): Operator {
       const shape = [...inDims];
       spatial.forEach((axis, i) => {
         const window = filter!.shape?.[i] ?? unknownDim;
-        shape[axis] = windowedDim(inDims[axis]!, window, strides[axis]!, dilations[axis]!, padding, explicitPads(site, axis));
+        shape[axis] = windowedDim(
+          inDims[axis]!,
+          window,
+          strides[axis]!,
+          dilations[axis]!,
+          padding,
+          explicitPads(site, axis),
+        );
       });
       const [inputs, outputs] = [filter!.shape?.at(-2) ?? unknownDim, filter!.shape?.at(-1) ?? unknownDim];
       const channels = inDims[channel]!;
@@ -135,16 +155,23 @@ export const neural: readonly Operator[] = [
   convolution("DepthwiseConv2dNative", 4, true),
   convolution("Conv3D", 5),
   convolution("_FusedConv2D", 4),
-  ...["Conv2DBackpropInput", "Conv3DBackpropInputV2"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const rank = name.startsWith("Conv3D") ? 5 : 4;
-      const target = dimsOf(site, 0);
-      const batch = site.inputs[2]!.shape?.[0];
-      const shape = target ?? Array.from({length: rank}, () => unknownDim);
-      return [{dtype: site.inputs[2]!.dtype, shape: shape.map((dim, axis) => (axis === 0 && dim === unknownDim ? (batch ?? dim) : dim))}];
-    },
-  })),
+  ...["Conv2DBackpropInput", "Conv3DBackpropInputV2"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const rank = name.startsWith("Conv3D") ? 5 : 4;
+        const target = dimsOf(site, 0);
+        const batch = site.inputs[2]!.shape?.[0];
+        const shape = target ?? Array.from({length: rank}, () => unknownDim);
+        return [
+          {
+            dtype: site.inputs[2]!.dtype,
+            shape: shape.map((dim, axis) => (axis === 0 && dim === unknownDim ? (batch ?? dim) : dim)),
+          },
+        ];
+      },
+    }),
+  ),
   pool("MaxPool", 4),
   pool("AvgPool", 4),
   pool("MaxPoolV2", 4, true),
@@ -161,25 +188,30 @@ export const neural: readonly Operator[] = [
   resize("ResizeArea", false),
   blocks("SpaceToDepth", true),
   blocks("DepthToSpace", false),
-  ...["SpaceToBatchND", "BatchToSpaceND"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [x] = site.inputs;
-      const [block, pads] = [integersOf(site, 1), site.constants[2] && Array.from(site.constants[2].data as ArrayLike<number | bigint>, Number)];
-      if (!x!.shape) return [{dtype: x!.dtype, shape: undefined}];
-      if (!block || !pads) return [{dtype: x!.dtype, shape: x!.shape.map(() => unknownDim)}];
-      const volume = block.reduce((a, b) => a * b, 1);
-      const toBatch = name.startsWith("Space");
-      const shape = x!.shape.map((dim, axis) => {
-        if (axis === 0) return toBatch ? multiplyDims(dim, volume) : divideDims(dim, volume);
-        const size = block[axis - 1];
-        if (size === undefined) return dim;
-        const edge = pads[2 * axis - 2]! + pads[2 * axis - 1]!;
-        return toBatch ? divideDims(addDims(dim, edge), size) : addDims(multiplyDims(dim, size), -edge);
-      });
-      return [{dtype: x!.dtype, shape}];
-    },
-  })),
+  ...["SpaceToBatchND", "BatchToSpaceND"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [x] = site.inputs;
+        const [block, pads] = [
+          integersOf(site, 1),
+          site.constants[2] && Array.from(site.constants[2].data as ArrayLike<number | bigint>, Number),
+        ];
+        if (!x!.shape) return [{dtype: x!.dtype, shape: undefined}];
+        if (!block || !pads) return [{dtype: x!.dtype, shape: x!.shape.map(() => unknownDim)}];
+        const volume = block.reduce((a, b) => a * b, 1);
+        const toBatch = name.startsWith("Space");
+        const shape = x!.shape.map((dim, axis) => {
+          if (axis === 0) return toBatch ? multiplyDims(dim, volume) : divideDims(dim, volume);
+          const size = block[axis - 1];
+          if (size === undefined) return dim;
+          const edge = pads[2 * axis - 2]! + pads[2 * axis - 1]!;
+          return toBatch ? divideDims(addDims(dim, edge), size) : addDims(multiplyDims(dim, size), -edge);
+        });
+        return [{dtype: x!.dtype, shape}];
+      },
+    }),
+  ),
   {
     name: "tf.MatMul",
     infer: (site) => {
@@ -192,30 +224,49 @@ export const neural: readonly Operator[] = [
     },
     evaluate: (site, [a, b], [type]) => evaluateMatMul(site, a!, b!, type!),
   },
-  ...["BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [a, b] = site.inputs;
-      if (!a!.shape || !b!.shape) return [{dtype: a!.dtype, shape: undefined}];
-      if (a!.shape.length < 2 || b!.shape.length < 2) throw failAt(site, "CONVERT_SHAPE", "an operand of rank below 2");
-      const [ta, tb] = [booleanAttribute(site, "adj_x"), booleanAttribute(site, "adj_y")];
-      const batch = broadcastShapes(site, a!.shape.slice(0, -2), b!.shape.slice(0, -2))!;
-      checkInner(site, a!.shape.at(ta ? -2 : -1), b!.shape.at(tb ? -1 : -2));
-      return [{dtype: a!.dtype, shape: [...batch, a!.shape.at(ta ? -1 : -2)!, b!.shape.at(tb ? -2 : -1)!]}];
-    },
-  })),
+  ...["BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [a, b] = site.inputs;
+        if (!a!.shape || !b!.shape) return [{dtype: a!.dtype, shape: undefined}];
+        if (a!.shape.length < 2 || b!.shape.length < 2)
+          throw failAt(site, "CONVERT_SHAPE", "an operand of rank below 2");
+        const [ta, tb] = [booleanAttribute(site, "adj_x"), booleanAttribute(site, "adj_y")];
+        const batch = broadcastShapes(site, a!.shape.slice(0, -2), b!.shape.slice(0, -2))!;
+        checkInner(site, a!.shape.at(ta ? -2 : -1), b!.shape.at(tb ? -1 : -2));
+        return [{dtype: a!.dtype, shape: [...batch, a!.shape.at(ta ? -1 : -2)!, b!.shape.at(tb ? -2 : -1)!]}];
+      },
+    }),
+  ),
   {
     name: "tf.Einsum",
     infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: einsumShape(site)}],
   },
-  ...["SoftmaxCrossEntropyWithLogits"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape && [x!.shape[0] ?? unknownDim]}, x!],
-  })),
-  ...["FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel", "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4", "RGBToHSV", "HSVToRGB", "AdjustContrastv2", "AdjustHue", "AdjustSaturation"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-  })),
+  ...["SoftmaxCrossEntropyWithLogits"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape && [x!.shape[0] ?? unknownDim]}, x!],
+    }),
+  ),
+  ...[
+    "FakeQuantWithMinMaxArgs",
+    "FakeQuantWithMinMaxVars",
+    "FakeQuantWithMinMaxVarsPerChannel",
+    "QuantizeAndDequantizeV2",
+    "QuantizeAndDequantizeV3",
+    "QuantizeAndDequantizeV4",
+    "RGBToHSV",
+    "HSVToRGB",
+    "AdjustContrastv2",
+    "AdjustHue",
+    "AdjustSaturation",
+  ].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+    }),
+  ),
 ];
 
 function checkInner(site: Site, a: Dim | undefined, b: Dim | undefined): void {
@@ -253,7 +304,8 @@ export function einsumTerms(site: Site): EinsumTerms | undefined {
   const equation = stringAttribute(site, "equation").replaceAll(" ", "");
   const [left, right] = equation.split("->");
   const terms = left!.split(",");
-  if (terms.length !== site.inputs.length) throw failAt(site, "CONVERT_ATTRIBUTE", `equation "${equation}" for ${site.inputs.length} operands`);
+  if (terms.length !== site.inputs.length)
+    throw failAt(site, "CONVERT_ATTRIBUTE", `equation "${equation}" for ${site.inputs.length} operands`);
   let widest = 0;
   const inputs = terms.map((term, i) => {
     const rank = site.inputs[i]!.shape?.length;

@@ -34,61 +34,72 @@ const like = (name: string): Operator => ({
 });
 
 export const reduce: readonly Operator[] = [
-  ...[...Object.keys(reducers), "EuclideanNorm"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [x] = site.inputs;
-      const shape = reducedShape(site, x!.shape, integersOf(site, 1), booleanAttribute(site, "keep_dims"));
-      const whole = name === "Prod" && shape?.length === 0 && x!.elements !== undefined && integersOf(site, 1)?.length === 1;
-      return [withElements({dtype: x!.dtype, shape}, whole ? [product(x!.elements!)] : undefined)];
-    },
-    evaluate: (site, [x], [type]) => evaluateReduce(name, site, x!, type!),
-  })),
+  ...[...Object.keys(reducers), "EuclideanNorm"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [x] = site.inputs;
+        const shape = reducedShape(site, x!.shape, integersOf(site, 1), booleanAttribute(site, "keep_dims"));
+        const whole =
+          name === "Prod" && shape?.length === 0 && x!.elements !== undefined && integersOf(site, 1)?.length === 1;
+        return [withElements({dtype: x!.dtype, shape}, whole ? [product(x!.elements!)] : undefined)];
+      },
+      evaluate: (site, [x], [type]) => evaluateReduce(name, site, x!, type!),
+    }),
+  ),
   argument("ArgMax"),
   argument("ArgMin"),
-  ...["TopK", "TopKV2"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [x] = site.inputs;
-      const k: Dim = name === "TopK" ? numberAttribute(site, "k") : (dimsOf(site, 1)?.[0] ?? unknownDim);
-      const shape = x!.shape && [...x!.shape.slice(0, -1), k];
-      return [
-        {dtype: x!.dtype, shape},
-        {dtype: stringAttribute(site, "index_type", "int32") as DType, shape},
-      ];
-    },
-  })),
+  ...["TopK", "TopKV2"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [x] = site.inputs;
+        const k: Dim = name === "TopK" ? numberAttribute(site, "k") : (dimsOf(site, 1)?.[0] ?? unknownDim);
+        const shape = x!.shape && [...x!.shape.slice(0, -1), k];
+        return [
+          {dtype: x!.dtype, shape},
+          {dtype: stringAttribute(site, "index_type", "int32") as DType, shape},
+        ];
+      },
+    }),
+  ),
   ...["Cumsum", "Cumprod", "CumulativeLogsumexp"].map(like),
   {
     name: "tf.L2Loss",
     infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: []}],
   },
-  ...["SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentProd"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [x] = site.inputs;
-      const ids = integersOf(site, 1);
-      const count = ids ? (ids.at(-1) ?? -1) + 1 : unknownDim;
-      return [{dtype: x!.dtype, shape: x!.shape && [count, ...x!.shape.slice(1)]}];
-    },
-  })),
-  ...["UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => {
-      const [x, ids] = site.inputs;
-      const known = x!.shape && ids!.shape;
-      const count = dimsOf(site, 2)?.[0] ?? unknownDim;
-      return [{dtype: x!.dtype, shape: known && [count, ...x!.shape!.slice(ids!.shape!.length)]}];
-    },
-  })),
+  ...["SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentProd"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [x] = site.inputs;
+        const ids = integersOf(site, 1);
+        const count = ids ? (ids.at(-1) ?? -1) + 1 : unknownDim;
+        return [{dtype: x!.dtype, shape: x!.shape && [count, ...x!.shape.slice(1)]}];
+      },
+    }),
+  ),
+  ...["UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => {
+        const [x, ids] = site.inputs;
+        const known = x!.shape && ids!.shape;
+        const count = dimsOf(site, 2)?.[0] ?? unknownDim;
+        return [{dtype: x!.dtype, shape: known && [count, ...x!.shape!.slice(ids!.shape!.length)]}];
+      },
+    }),
+  ),
   {
     name: "tf.InTopKV2",
     infer: (site) => [{dtype: "bool", shape: site.inputs[1]!.shape}],
   },
-  ...["LowerBound", "UpperBound"].map((name): Operator => ({
-    name: `tf.${name}`,
-    infer: (site) => [{dtype: stringAttribute(site, "out_type", "int32") as DType, shape: site.inputs[1]!.shape}],
-  })),
+  ...["LowerBound", "UpperBound"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: (site) => [{dtype: stringAttribute(site, "out_type", "int32") as DType, shape: site.inputs[1]!.shape}],
+    }),
+  ),
   {
     name: "tf.Bucketize",
     infer: ({inputs: [x]}) => [{dtype: "int32", shape: x!.shape}],
@@ -99,7 +110,14 @@ function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): 
   const axes = integersOf(site, 1);
   const reducer = reducers[name];
   const {kind} = dtypes[x.dtype];
-  if (reducer === undefined || axes === undefined || !isStatic(type.shape) || kind === "string" || kind === "complex" || isInt64(x.dtype)) {
+  if (
+    reducer === undefined ||
+    axes === undefined ||
+    !isStatic(type.shape) ||
+    kind === "string" ||
+    kind === "complex" ||
+    isInt64(x.dtype)
+  ) {
     return undefined;
   }
   const reduced = new Set(axes.map((axis) => normalAxis(site, axis, x.shape.length)));
@@ -119,7 +137,9 @@ function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): 
   const factor = x.size / count;
   const isExact = kind === "float" || sums.every((sum) => Math.abs(sum) < 2 ** 31);
   if (!isExact || !sums.every((sum) => Number.isFinite(sum) || kind === "float")) return undefined;
-  const scale = name === "Mean" ? (sum: number) => (kind === "float" ? sum / factor : Math.trunc(sum / factor)) : (sum: number) => sum;
+  const scale =
+    name === "Mean"
+      ? (sum: number) => (kind === "float" ? sum / factor : Math.trunc(sum / factor))
+      : (sum: number) => sum;
   return [makeTensor(x.dtype, type.shape, (i) => scale(sums[i]!))];
 }
-

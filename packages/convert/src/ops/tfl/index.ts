@@ -6,9 +6,16 @@
 import type {DType} from "@tf-trusted/tensor";
 import {unknownDim} from "../../ir/dims.ts";
 import type {ValueDType} from "../../ir/graph.ts";
-import {booleanAttribute, numberAttribute, type Operator, operatorTable, type Site, stringAttribute} from "../../ir/operators.ts";
-import {tfTable} from "../tf/index.ts";
+import {
+  booleanAttribute,
+  numberAttribute,
+  type Operator,
+  operatorTable,
+  type Site,
+  stringAttribute,
+} from "../../ir/operators.ts";
 import {broadcastShapes, concatenatedShape, integersOf, normalAxis, reducedShape} from "../shapes.ts";
+import {tfTable} from "../tf/index.ts";
 
 export interface TflOperator extends Operator {
   /** Name of the options table; absent where the operator has none. */
@@ -41,7 +48,10 @@ const reducer: Infer = (site) => [
 const asTensorFlow =
   (name: string, attributes: (site: Site) => Site["attributes"] = () => ({})): Infer =>
   (site) =>
-    tfTable.get(`tf.${name}`)!.infer({...site, attributes: attributes(site)}).map(({dtype, shape}) => ({dtype, shape}));
+    tfTable
+      .get(`tf.${name}`)!
+      .infer({...site, attributes: attributes(site)})
+      .map(({dtype, shape}) => ({dtype, shape}));
 
 const cast: Infer = (site) => [
   {dtype: stringAttribute(site, "outDataType").toLowerCase() as DType, shape: site.inputs[0]!.shape},
@@ -116,7 +126,11 @@ export const tflOperators: readonly TflOperator[] = [
   row("FAKE_QUANT", same, "FakeQuantOptions", float),
   row("ZEROS_LIKE", same, "ZerosLikeOptions", numeric),
   row("CAST", cast, "CastOptions"),
-  row("SELECT_V2", (site) => [{dtype: site.inputs[1]!.dtype, shape: broadcastShapes(site, ...site.inputs.map((i) => i.shape))}], "SelectV2Options"),
+  row(
+    "SELECT_V2",
+    (site) => [{dtype: site.inputs[1]!.dtype, shape: broadcastShapes(site, ...site.inputs.map((i) => i.shape))}],
+    "SelectV2Options",
+  ),
   row("SELECT", (site) => [{dtype: site.inputs[1]!.dtype, shape: site.inputs[1]!.shape}], "SelectOptions"),
   row("SUM", reducer, "ReducerOptions", numeric),
   row("MEAN", reducer, "ReducerOptions", numeric),
@@ -134,7 +148,15 @@ export const tflOperators: readonly TflOperator[] = [
   row("TILE", asTensorFlow("Tile"), "TileOptions"),
   row("BROADCAST_TO", asTensorFlow("BroadcastTo"), "BroadcastToOptions"),
   row("FILL", asTensorFlow("Fill"), "FillOptions"),
-  row("BATCH_MATMUL", asTensorFlow("BatchMatMulV2", (site) => ({adj_x: site.attributes.adjX ?? false, adj_y: site.attributes.adjY ?? false})), "BatchMatMulOptions", float),
+  row(
+    "BATCH_MATMUL",
+    asTensorFlow("BatchMatMulV2", (site) => ({
+      adj_x: site.attributes.adjX ?? false,
+      adj_y: site.attributes.adjY ?? false,
+    })),
+    "BatchMatMulOptions",
+    float,
+  ),
   row(
     "GATHER",
     (site) => {
@@ -148,8 +170,27 @@ export const tflOperators: readonly TflOperator[] = [
     "GatherOptions",
     [...movable, "string"],
   ),
-  row("CONCATENATION", (site) => [{dtype: site.inputs[0]!.dtype, shape: concatenatedShape(site, site.inputs.map((i) => i.shape), numberAttribute(site, "axis"))}], "ConcatenationOptions", [...movable, "uint32"]),
-  row("PACK", asTensorFlow("Pack", (site) => ({axis: numberAttribute(site, "axis", 0)})), "PackOptions", [...common, "uint32"]),
+  row(
+    "CONCATENATION",
+    (site) => [
+      {
+        dtype: site.inputs[0]!.dtype,
+        shape: concatenatedShape(
+          site,
+          site.inputs.map((i) => i.shape),
+          numberAttribute(site, "axis"),
+        ),
+      },
+    ],
+    "ConcatenationOptions",
+    [...movable, "uint32"],
+  ),
+  row(
+    "PACK",
+    asTensorFlow("Pack", (site) => ({axis: numberAttribute(site, "axis", 0)})),
+    "PackOptions",
+    [...common, "uint32"],
+  ),
   row("RESHAPE", given, "ReshapeOptions"),
   row("SQUEEZE", given, "SqueezeOptions"),
   row("EXPAND_DIMS", given, "ExpandDimsOptions"),
@@ -204,4 +245,3 @@ export const tflTable: ReadonlyMap<string, TflOperator> = new Map(tflOperators.m
 
 /** Both dialects: what a graph holds while it is being lowered. */
 export const mixedTable = operatorTable([...tfTable.values()], tflOperators);
-

@@ -2,7 +2,7 @@
 import type {Message} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
 import {operatorDefinitions} from "../../gen/operator-definitions.ts";
-import type {Dim, Shape} from "../../ir/dims.ts";
+import {type Dim, type Shape, symbolOf} from "../../ir/dims.ts";
 import type {Attribute, Attributes, ValueDType} from "../../ir/graph.ts";
 import type {NodeDef} from "./graph-def.ts";
 import {dataTypeNumbers, dataTypes} from "./schema.ts";
@@ -51,7 +51,7 @@ export function readShape(message: Message | undefined, symbol: string): Shape |
   if (message === undefined || message.unknown_rank === true) return undefined;
   return ((message.dim ?? []) as Message[]).map((dim, axis): Dim => {
     const size = Number((dim.size ?? 0n) as bigint);
-    return size < 0 ? `${symbol}.${axis}` : size;
+    return size < 0 ? symbolOf(symbol, axis) : size;
   });
 }
 
@@ -161,7 +161,9 @@ function readList(node: NodeDef, key: string, list: Message, element: string | u
     case "type":
       return values.map((each) => typeName(Number(each)) ?? "variant");
     case "shape":
-      return values.map((each) => (readShape(each as Message, unknownSymbol) ?? []).map((dim) => (typeof dim === "string" ? "?" : dim)));
+      return values.map((each) =>
+        (readShape(each as Message, unknownSymbol) ?? []).map((dim) => (typeof dim === "string" ? "?" : dim)),
+      );
     case "f":
     case "b":
       return values as (number | boolean)[];
@@ -188,4 +190,3 @@ function attributeError(node: NodeDef, message: string): ConvertError {
     details: {node: node.name, operator: node.op},
   });
 }
-

@@ -30,9 +30,7 @@ export function recogniseGraphDef(bytes: Uint8Array): GraphDefFormat {
 /** Throws `CONVERT_NOT_A_GRAPH`, `CONVERT_TRUNCATED`, `CONVERT_WIRE` and `CONVERT_TEXT_SYNTAX`. */
 export function parseGraphDef(bytes: Uint8Array, format: GraphDefFormat = recogniseGraphDef(bytes)): GraphDef {
   const message =
-    format === "graphdef-text"
-      ? parseTextMessage(graphDef, new TextDecoder().decode(bytes))
-      : decodeBinary(bytes);
+    format === "graphdef-text" ? parseTextMessage(graphDef, new TextDecoder().decode(bytes)) : decodeBinary(bytes);
   const nodes = ((message.node ?? []) as Message[]).map(nodeOf);
   if (nodes.length === 0) {
     throw new ConvertError(

@@ -3,16 +3,18 @@ import type {Tensor} from "@tf-trusted/tensor";
 import type {Message} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
 import {GraphBuilder, typeOfConstant} from "../../ir/builder.ts";
-import type {Shape} from "../../ir/dims.ts";
+import {type Shape, symbolOf} from "../../ir/dims.ts";
 import {type Graph, indexOf, nodeOf, type Port, type Ref, refTo, type TensorType} from "../../ir/graph.ts";
 import type {OperatorTable} from "../../ir/operators.ts";
+import {unsupportedError} from "../../report.ts";
 import {type DefinedNode, defineNode, readShape} from "./definitions.ts";
 import type {GraphDef, NodeDef} from "./graph-def.ts";
 import type {InputRequest, NodeIndex, Selection} from "./select.ts";
 import type {ConstantBudget} from "./tensor-proto.ts";
 
 /** Operators that read what a frozen graph doesn't hold. */
-const variableOperators = /^(Variable|VariableV2|TemporaryVariable|VarHandleOp|ReadVariableOp|ResourceGather|AutoReloadVariable)$/;
+const variableOperators =
+  /^(Variable|VariableV2|TemporaryVariable|VarHandleOp|ReadVariableOp|ResourceGather|AutoReloadVariable)$/;
 
 /**
  * Builds the graph. Throws `CONVERT_NOT_FROZEN`, `CONVERT_GRAPH_INVALID`, `CONVERT_ATTRIBUTE`, `CONVERT_INPUT_SHAPE`, and
@@ -26,6 +28,7 @@ export function importGraph(
   budget: ConstantBudget,
 ): Graph {
   refuseVariables(selection);
+  refuseLoops(selection);
   const importer = new Importer(graph, index, operators, budget, new Set(selection.nodes.map((node) => node.name)));
   for (const input of selection.inputs) importer.addInput(input);
   for (const node of selection.nodes) importer.addNode(node);
@@ -58,9 +61,13 @@ class Importer extends GraphBuilder {
     const {outputs} = defineNode(node, this.#budget);
     const dtype = request.dtype ?? outputs?.[indexOf(request.ref)];
     if (dtype === undefined) {
-      throw new ConvertError("CONVERT_NAME_UNKNOWN", `node "${node.name}" has no output ${indexOf(request.ref)}, or none of known dtype`, {
-        details: {node: node.name},
-      });
+      throw new ConvertError(
+        "CONVERT_NAME_UNKNOWN",
+        `node "${node.name}" has no output ${indexOf(request.ref)}, or none of known dtype`,
+        {
+          details: {node: node.name},
+        },
+      );
     }
     const declared = this.#declaredShape(node);
     const shape = request.shape ? mergeShapes(node.name, declared, request.shape) : declared;
@@ -99,7 +106,13 @@ class Importer extends GraphBuilder {
       return;
     }
     const op = `tf.${node.op}`;
-    this.keep({name: node.name, op, inputs, attributes: defined.attributes, outputs: this.#types(node, op, inputs, defined)});
+    this.keep({
+      name: node.name,
+      op,
+      inputs,
+      attributes: defined.attributes,
+      outputs: this.#types(node, op, inputs, defined),
+    });
   }
 
   finish(selection: Selection): Graph {
@@ -121,7 +134,8 @@ class Importer extends GraphBuilder {
     if (this.knows(op)) {
       const types = this.inferTypes(op, inputs, defined.attributes, node.name);
       defined.outputs?.forEach((declared, i) => {
-        if (types[i] !== undefined && types[i].dtype !== declared) {
+        // Of what an unknown operator makes, nobody knows the dtype.
+        if (types[i] !== undefined && types[i].dtype !== declared && types[i].dtype !== "variant") {
           throw mismatch(node, `output ${i} would be ${types[i].dtype} where ${declared} is declared`);
         }
       });
@@ -156,7 +170,10 @@ class Importer extends GraphBuilder {
       if (producer === undefined) return;
       const type = producer.outputs[indexOf(ref)];
       if (type === undefined) {
-        throw mismatch(node, `input ${i} is output ${indexOf(ref)} of "${producer.name}", which has ${producer.outputs.length}`);
+        throw mismatch(
+          node,
+          `input ${i} is output ${indexOf(ref)} of "${producer.name}", which has ${producer.outputs.length}`,
+        );
       }
       const declared = wanted?.[i];
       const unknown = type.dtype === "variant" || declared === undefined;
@@ -188,6 +205,23 @@ function refuseVariables(selection: Selection): void {
   );
 }
 
+/** Loops of TensorFlow 1 aren't acyclic, as the IR is. */
+function refuseLoops(selection: Selection): void {
+  const loops = selection.nodes.filter((node) => node.op === "NextIteration");
+  if (loops.length === 0) return;
+  const control = selection.nodes.filter((node) =>
+    /^(Enter|Exit|NextIteration|LoopCond|Switch|Merge|TensorArray\w*)$/.test(node.op),
+  );
+  throw unsupportedError(
+    control.map((node) => ({
+      node: node.name,
+      operator: node.op,
+      reason: "loops of TensorFlow 1 aren't lowered yet",
+      inputs: [],
+    })),
+  );
+}
+
 function mergeShapes(name: string, declared: Shape | undefined, given: readonly number[]): Shape {
   const fits =
     declared === undefined ||
@@ -201,7 +235,7 @@ function mergeShapes(name: string, declared: Shape | undefined, given: readonly 
       {details: {node: name}},
     );
   }
-  return given.map((size, axis) => (size >= 0 ? size : (declared?.[axis] ?? `${name}.${axis}`)));
+  return given.map((size, axis) => (size >= 0 ? size : (declared?.[axis] ?? symbolOf(name, axis))));
 }
 
 function mismatch(node: NodeDef, message: string): ConvertError {

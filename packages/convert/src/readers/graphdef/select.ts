@@ -58,6 +58,8 @@ export function selectNodes(
   const notes: string[] = [];
   const requested = inputs?.map((request) => ({...request, ref: resolveName(index, request.name, "input")}));
   const wanted = outputs?.map((name) => resolveName(index, name, "output")) ?? defaultOutputs(index, notes);
+  refuseTwice("input", requested?.map((request) => request.ref) ?? []);
+  refuseTwice("output", wanted);
   const fed = new Set(requested?.map((request) => request.ref));
   const nodes = reach(index, wanted, fed);
   const placeholders = nodes.filter((node) => node.op === "Placeholder");
@@ -120,10 +122,22 @@ function resolveName(index: NodeIndex, name: string, what: "input" | "output"): 
 function defaultOutputs(index: NodeIndex, notes: string[]): Ref[] {
   const candidates = candidateOutputs(index);
   if (candidates.length === 0) {
-    throw new ConvertError("CONVERT_OUTPUTS_AMBIGUOUS", "the graph has no value that could be an output; name the outputs");
+    throw new ConvertError(
+      "CONVERT_OUTPUTS_AMBIGUOUS",
+      "the graph has no value that could be an output; name the outputs",
+    );
   }
   if (candidates.length > 1) notes.push(`no output was named; taken: ${listNames(candidates)}`);
   return candidates;
+}
+
+/** "x" and "x:0" are one value, and a signature has each name once. */
+function refuseTwice(what: "input" | "output", refs: readonly Ref[]): void {
+  const twice = refs.find((ref, i) => refs.indexOf(ref) !== i);
+  if (twice === undefined) return;
+  throw new ConvertError("CONVERT_NAME_TWICE", `the ${what} "${twice}" is named twice; name each once`, {
+    details: {name: twice},
+  });
 }
 
 const listNames = (refs: readonly Ref[]): string =>
@@ -138,7 +152,10 @@ function reach(index: NodeIndex, outputs: readonly Ref[], fed: ReadonlySet<Ref>)
     if (fed.has(ref)) continue;
     const node = index.nodes.get(nodeName(ref));
     if (node === undefined) {
-      throw invalid(from?.name ?? "", `node "${from?.name}" has the input "${nodeName(ref)}", which the graph doesn't have`);
+      throw invalid(
+        from?.name ?? "",
+        `node "${from?.name}" has the input "${nodeName(ref)}", which the graph doesn't have`,
+      );
     }
     if (wanted.has(node)) continue;
     wanted.add(node);
@@ -150,12 +167,15 @@ function reach(index: NodeIndex, outputs: readonly Ref[], fed: ReadonlySet<Ref>)
 }
 
 /** Inputs before what uses them. A loop of TensorFlow 1 closes through NextIteration, whose edge doesn't count. */
-function topologicalOrder(
+export function topologicalOrder(
   index: NodeIndex,
   nodes: readonly NodeDef[],
   fed: ReadonlySet<Ref> = new Set(),
   strict = false,
+  withControl = false,
 ): NodeDef[] {
+  const edges = (node: NodeDef): readonly Ref[] =>
+    withControl ? node.inputs.map((input) => parseRef(input.replace(/^\^/, ""))) : index.inputsOf(node);
   const among = new Set(nodes);
   const state = new Map<NodeDef, "open" | "done">();
   const order: NodeDef[] = [];
@@ -165,7 +185,7 @@ function topologicalOrder(
     state.set(root, "open");
     while (stack.length > 0) {
       const top = stack.at(-1)!;
-      const ref = index.inputsOf(top.node)[top.next++];
+      const ref = edges(top.node)[top.next++];
       if (ref === undefined) {
         state.set(top.node, "done");
         order.push(top.node);
@@ -174,7 +194,11 @@ function topologicalOrder(
       }
       const input = index.nodes.get(nodeName(ref));
       if (input === undefined || fed.has(ref) || !among.has(input) || input.op === "NextIteration") continue;
-      if (state.get(input) === "open" && strict) throw cycleError(stack.map((entry) => entry.node), input);
+      if (state.get(input) === "open" && strict)
+        throw cycleError(
+          stack.map((entry) => entry.node),
+          input,
+        );
       if (state.has(input)) continue;
       state.set(input, "open");
       stack.push({node: input, next: 0});

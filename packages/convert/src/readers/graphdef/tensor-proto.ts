@@ -34,11 +34,15 @@ function decodeConstantShape(proto: Message | undefined, node: string): number[]
   if (proto?.unknown_rank === true) throw tensorError(node, "a constant of unknown rank");
   const dims = (proto?.dim ?? []) as Message[];
   if (dims.length > 64) throw tensorError(node, `a constant of ${dims.length} dimensions`);
-  return dims.map((dim) => {
+  const sizes = dims.map((dim) => {
     const size = (dim.size ?? 0n) as bigint;
     if (size >= 0n && size < 2n ** 47n) return Number(size);
     throw tensorError(node, `a constant with a dimension of ${size}`);
   });
+  // A dimension of 0 hides how large the others are together.
+  const count = sizes.reduce((product, size) => product * Math.max(1, size), 1);
+  if (!Number.isSafeInteger(count)) throw tensorError(node, `a constant of absurd shape [${sizes}]`);
+  return sizes;
 }
 
 function fromContent(dtype: DType, shape: number[], count: number, content: Uint8Array, node: string): Tensor {

@@ -3,7 +3,7 @@
  * gives what the binary reader gives. Fields that the tables don't have are read and dropped, as old and new graphs have
  * more than a converter looks at; what they hold has to be well-formed all the same.
  */
-import type {Field, FieldValue, Message, MessageMap, MessageTable} from "../../bytes/wire.ts";
+import {type Field, type FieldValue, listOf, type Message, type MessageTable, mapOf} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
 
 const maxDepth = 64;
@@ -90,7 +90,10 @@ function parseValue(scanner: Scanner, field: Field | undefined, name: string, co
       throw scanner.error(`field "${name}" is no message; expected ${field.kind}`);
     }
     if (field?.kind !== "map") return parseFields(scanner, field?.message?.() ?? {}, open, depth + 1);
-    const entry: MessageTable = {1: {name: "key", kind: "string"}, 2: {name: "value", kind: "message", message: field.message!}};
+    const entry: MessageTable = {
+      1: {name: "key", kind: "string"},
+      2: {name: "value", kind: "message", message: field.message!},
+    };
     return parseFields(scanner, entry, open, depth + 1);
   }
   if (!colon) throw scanner.error(`expected ":" or "{" after "${name}"`);
@@ -100,11 +103,10 @@ function parseValue(scanner: Scanner, field: Field | undefined, name: string, co
 function store(message: Message, field: Field | undefined, value: FieldValue): void {
   if (field === undefined) return;
   if (field.kind === "map") {
-    const map = (message[field.name] ??= new Map<string, Message>()) as MessageMap;
     const entry = value as Message;
-    map.set((entry.key as string | undefined) ?? "", (entry.value as Message | undefined) ?? {});
+    mapOf(message, field.name).set((entry.key as string | undefined) ?? "", (entry.value as Message | undefined) ?? {});
   } else if (field.repeated) {
-    ((message[field.name] ??= []) as FieldValue[]).push(value);
+    listOf(message, field.name).push(value);
   } else {
     message[field.name] = value;
   }
@@ -131,6 +133,7 @@ function parseScalar(scanner: Scanner, field: Field | undefined, name: string): 
       if (["false", "False", "f", "0"].includes(text)) return false;
       throw wrong();
     case "float":
+      return Math.fround(parseFloatText(text) ?? fail(wrong()));
     case "double":
       return parseFloatText(text) ?? fail(wrong());
     case "enum": {
@@ -306,8 +309,7 @@ class Scanner {
 
 const encoder = new TextEncoder();
 const wordPattern = /[A-Za-z0-9_.][A-Za-z0-9_.]*(?:(?<=[0-9.][eE])[+-][0-9]+[fF]?)?/y;
-const escapePattern =
-  /\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([abfnrtv\\'"?]))/y;
+const escapePattern = /\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([abfnrtv\\'"?]))/y;
 const simpleEscapes: Readonly<Record<string, number>> = {
   a: 7,
   b: 8,

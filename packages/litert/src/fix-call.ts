@@ -20,22 +20,27 @@ import {checkMemory, type FixedFile, fixShapes, isFixed} from "./specialise.ts";
 export type Probe = (file: FixedFile) => Promise<Shapes>;
 
 /** Operators without a shape rule because no rule can exist; a probe's answer would hold for its own values only. */
-const dataDependentOperators: ReadonlySet<string> = new Set(["WHERE", "UNIQUE", "SKIP_GRAM", "EMBEDDING_LOOKUP_SPARSE"]);
+const dataDependentOperators: ReadonlySet<string> = new Set([
+  "WHERE",
+  "UNIQUE",
+  "SKIP_GRAM",
+  "EMBEDDING_LOOKUP_SPARSE",
+]);
 
 /** How much larger than plausible a probe declares the open dimension (specs/litert.md §5.2 (c)). */
 const probeSlack = 64;
 
 /**
- * Shapes of the outputs of signature `index`, in its order, for input shapes in its order. Throws `DYNAMIC_OUTPUT`,
+ * The file for a call of signature `index` with these input shapes (in its order). Throws `DYNAMIC_OUTPUT`,
  * `TOO_LARGE`; and `INVALID_INPUT` where an operator can't take these shapes, `INVALID_MODEL` where it never can.
  */
-export async function outputShapes(
+export async function fixCall(
   admitted: AdmittedModel,
   index: number,
   inputs: Shapes,
   probe: Probe,
   limits: Limits,
-): Promise<Shapes> {
+): Promise<FixedFile> {
   const {model, places, signatures, fileBytes} = admitted;
   const place = places[index]!;
   const graph = model.subgraphs[place.subgraph]!;
@@ -51,7 +56,7 @@ export async function outputShapes(
     // The file promises a shape although a tensor on the way varies; what comes is compared after every run.
     return specs[at]!.shape.includes(-1) ? undefined : specs[at]!.shape;
   });
-  if (!known.includes(undefined)) return known as Shapes;
+  if (!known.includes(undefined)) return fixShapes(admitted, index, inputs, known as Shapes, inference, limits);
   if (!probeMayTell(model)) {
     const problems = inferred.flatMap((shape, at) =>
       isDynamic(shape) && known[at] === undefined ? [`output "${specs[at]!.name}": ${shape.dynamic}`] : [],
@@ -60,11 +65,11 @@ export async function outputShapes(
   }
   const largest = Math.max(1, ...inputs.flat());
   const generous = known.map((shape, at) => shape ?? enlarge(specs[at]!.shape, largest));
-  const found = await probe(fixShapes(admitted, index, inputs, generous, limits));
+  const found = await probe(fixShapes(admitted, index, inputs, generous, inference, limits));
   found.forEach((shape, at) => {
     checkDeclared(shape, known[at] ?? specs[at]!.shape, specs[at]!.name);
   });
-  return found;
+  return fixShapes(admitted, index, inputs, found, inference, limits);
 }
 
 function infer({model, places, signatures}: AdmittedModel, index: number, inputs: Shapes): Inference {

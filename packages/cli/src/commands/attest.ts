@@ -1,0 +1,47 @@
+/** `tf-trusted attest`: the report about an enclave, trusted or not. */
+import {parsePolicy, type Report, renderReportHtml, renderReportText} from "@tf-trusted/attestation";
+import type {JsonValue} from "@tf-trusted/core";
+import {parseAddress} from "../arguments.ts";
+import {CliError} from "../cli-error.ts";
+import {defineCommand} from "../command.ts";
+import {exitCodes} from "../exit-codes.ts";
+import {readTextFile, writeOutputFile} from "../files.ts";
+import {attestServer} from "../open-session.ts";
+
+export const attestCommand = defineCommand({
+  name: "attest",
+  summary: "Verify an enclave and print the report",
+  description: "Ends with 3 if the enclave isn't what the policy wants. Nothing but a nonce is sent.",
+  operands: [{name: "HOST:PORT", help: "where the enclave listens; the port may be left out (50051)"}],
+  flags: {
+    policy: {value: "FILE", help: "what the enclave has to satisfy"},
+    html: {value: "FILE", help: "write the report as a page as well"},
+  },
+  examples: [{line: "attest 127.0.0.1:50051 --policy policy.json", what: "an enclave that serve started"}],
+  async run([typed], {policy: policyPath, html}, {print, progress, signal}) {
+    const address = addressOf(typed!);
+    if (policyPath === undefined) {
+      throw new CliError(
+        "CLI_POLICY_NEEDED",
+        `attest ${typed} needs --policy FILE: a report says whether it is satisfied`,
+      );
+    }
+    const policy = parsePolicy(await readTextFile(policyPath));
+    progress.step(`Verifying ${address}`);
+    const report: Report = await attestServer(address, policy, signal);
+    if (html !== undefined) await writeOutputFile(html, renderReportHtml(report));
+    await print({
+      json: report as unknown as JsonValue,
+      text: (style) => renderReportText(report, {colour: style.color}),
+    });
+    return report.verdict === "trusted" ? exitCodes.done : exitCodes.notTrusted;
+  },
+});
+
+function addressOf(text: string): string {
+  try {
+    return parseAddress(text);
+  } catch (error) {
+    throw new CliError("CLI_USAGE", `attest takes ${(error as Error).message}`, {cause: error});
+  }
+}

@@ -1,0 +1,120 @@
+/** `tf-trusted convert`: a frozen graph to a TensorFlow Lite file. */
+import {join} from "node:path";
+import {parseShapeRequest, wholeNumber} from "../arguments.ts";
+import {CliError} from "../cli-error.ts";
+import {defineCommand} from "../command.ts";
+import {exitCodes} from "../exit-codes.ts";
+import {makeFolder, writeOutputFile} from "../files.ts";
+import {openModel} from "../model/open-model.ts";
+import {listOperators, renderPorts} from "../render/ports.ts";
+import {formatBytes, formatMs} from "../render/quantities.ts";
+import {printable} from "../render/style.ts";
+
+export const convertCommand = defineCommand({
+  name: "convert",
+  summary: "Convert a frozen TensorFlow graph to a TensorFlow Lite file",
+  description:
+    "Reads .pb and .pbtxt. Operators that can't be converted are listed all at once. Nothing leaves this machine.",
+  operands: [{name: "MODEL", help: "a frozen GraphDef (.pb, .pbtxt)"}],
+  flags: {
+    "output-file": {value: "FILE", help: "the .tflite file to write"},
+    "input-name": {value: "NAME", repeat: true, help: "an input, as node or node:0", byDefault: "the placeholders"},
+    "output-name": {
+      value: "NAME",
+      repeat: true,
+      help: "an output, as node or node:0",
+      byDefault: "what nothing else uses",
+    },
+    "input-shape": {
+      value: "NAME=SHAPE",
+      repeat: true,
+      parse: parseShapeRequest,
+      help: "fix the shape of an input: image=1,224,224,3; ? leaves a dimension open",
+    },
+    "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
+    "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
+  },
+  examples: [
+    {
+      line: "convert fixtures/digits/digits.pb --output-file digits.tflite",
+      what: "all inputs and outputs of the graph",
+    },
+    {
+      line: "convert fixtures/digits/digits.pb --output-file digits.tflite --output-name probabilities --input-shape image=1,8,8,1",
+      what: "one output, and a fixed shape",
+    },
+  ],
+  async run([path], flags, {print, progress}) {
+    const target = flags["output-file"];
+    if (target === undefined) throw new CliError("CLI_USAGE", "convert needs --output-file FILE");
+    progress.step(`Converting ${path}`);
+    const dumps: (readonly [string, string])[] = [];
+    const opened = await openModel(
+      path!,
+      {
+        inputNames: flags["input-name"],
+        outputNames: flags["output-name"],
+        shapes: flags["input-shape"],
+        batchSize: flags["batch-size"],
+      },
+      flags["dump-passes"] === undefined ? {} : {dumpPass: (name, text) => dumps.push([name, text])},
+    );
+    const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;
+    const dumped = await writeDumps(flags["dump-passes"], dumps);
+    await writeOutputFile(target, model);
+    await print({
+      json: {
+        model: path!,
+        outputFile: target,
+        format: report.format,
+        sourceBytes,
+        modelBytes: model.length,
+        convertMs,
+        inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+        outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+        sourceOperators: report.sourceOperators,
+        operators: report.operators,
+        passes: report.passes,
+        notes: report.notes,
+        dumps: dumped,
+      },
+      text: (style, columns) => {
+        const sizes = `${formatBytes(sourceBytes)} → ${formatBytes(model.length)}, in ${formatMs(convertMs)}`;
+        const lines = [
+          `${style.green("✓")} ${style.bold(target)}  ${style.dim(sizes)}`,
+          "",
+          renderPorts(
+            [
+              {title: "inputs", ports: inputs},
+              {title: "outputs", ports: outputs},
+            ],
+            style,
+            columns,
+          ),
+          "",
+          `${style.bold("operators")}  ${listOperators(report.operators)}`,
+          ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
+          ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
+        ];
+        return `${lines.join("\n")}\n`;
+      },
+    });
+    return exitCodes.done;
+  },
+});
+
+/** `03-fold-constants.txt`: sorted by name they are in order. */
+async function writeDumps(
+  folder: string | undefined,
+  dumps: readonly (readonly [string, string])[],
+): Promise<string[]> {
+  if (folder === undefined) return [];
+  await makeFolder(folder);
+  const paths: string[] = [];
+  for (const [i, [name, text]] of dumps.entries()) {
+    const path = join(folder, `${String(i).padStart(2, "0")}-${name.replace(/[^\w-]/g, "-")}.txt`);
+    await writeOutputFile(path, text.endsWith("\n") ? text : `${text}\n`);
+    paths.push(path);
+  }
+  return paths;
+}

@@ -1,0 +1,222 @@
+/** `tf-trusted inspect`: what is in a model file. Works on this machine only; nothing is started or sent. */
+import {type GraphStructure, inspectGraph} from "@tf-trusted/convert";
+import type {JsonValue} from "@tf-trusted/core";
+import {admitModel, defaultLimits} from "@tf-trusted/litert";
+import {admitOperators, checkModel, declaredShape, readModel, type TfliteModel} from "@tf-trusted/tflite";
+import {defineCommand, type Outcome} from "../command.ts";
+import {exitCodes} from "../exit-codes.ts";
+import {readInputFile} from "../files.ts";
+import {type Port, recogniseTflite, refuseOtherKinds, toPort} from "../model/open-model.ts";
+import {renderPorts} from "../render/ports.ts";
+import {formatBytes, formatCount} from "../render/quantities.ts";
+import {printable, type Style} from "../render/style.ts";
+import {renderTable} from "../render/table.ts";
+
+export const inspectCommand = defineCommand({
+  name: "inspect",
+  summary: "Show a model's inputs, outputs, operators and sizes",
+  description: "Reads .pb, .pbtxt and .tflite. Says what could not be converted or run, and why.",
+  operands: [{name: "MODEL", help: "a frozen GraphDef (.pb, .pbtxt) or a .tflite file"}],
+  flags: {
+    "output-name": {value: "NAME", repeat: true, help: "look only at what this output of a graph needs"},
+  },
+  examples: [{line: "inspect fixtures/digits/digits.pb", what: "a frozen graph"}],
+  async run([path], flags, {print, progress}) {
+    const bytes = await readInputFile(path!);
+    refuseOtherKinds(path!, bytes);
+    progress.step(`Reading ${path}`);
+    const outputs = flags["output-name"];
+    await print(
+      recogniseTflite(bytes)
+        ? describeTflite(path!, bytes)
+        : describeGraph(path!, bytes, inspectGraph(bytes, outputs.length > 0 ? {outputs} : {})),
+    );
+    return exitCodes.done;
+  },
+});
+
+const formats = {graphdef: "frozen TensorFlow graph", "graphdef-text": "frozen TensorFlow graph, text form"} as const;
+
+function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructure): Outcome {
+  const {format, nodes, liveNodes, inputs, outputs, operators, constantBytes, unsupported, notes} = structure;
+  const ports = (list: GraphStructure["inputs"]): readonly Port[] =>
+    list.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? []}));
+  return {
+    json: {
+      model: path,
+      format,
+      fileBytes: bytes.length,
+      nodes,
+      liveNodes,
+      constantBytes,
+      inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? null})),
+      outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? null})),
+      operators,
+      unsupported: unsupported.map(({node, operator, reason}) => ({node, operator, reason})),
+      notes,
+    },
+    text: (style, columns) => {
+      const facts = [
+        formats[format],
+        formatBytes(bytes.length),
+        `${formatCount(nodes)} nodes, ${formatCount(liveNodes)} needed`,
+      ];
+      const verdict =
+        unsupported.length === 0
+          ? [`${style.green("✓")} can be converted`]
+          : [
+              `${style.red("✗")} ${unsupported.length} nodes can't be converted`,
+              renderTable(
+                [{title: "node"}, {title: "operator"}, {title: "reason"}],
+                unsupported
+                  .slice(0, mostShown)
+                  .map((it) => [printable(it.node), printable(it.operator), printable(it.reason)]),
+                style,
+                columns,
+              ),
+              ...more(unsupported.length),
+            ];
+      return page([
+        heading(path, facts, style),
+        renderPorts(
+          [
+            {title: "inputs", ports: ports(inputs)},
+            {title: "outputs", ports: ports(outputs)},
+          ],
+          style,
+          columns,
+        ),
+        operatorTable(operators, style, columns),
+        `${style.bold("constants")}  ${formatBytes(constantBytes)}`,
+        [...verdict, ...notes.map((note) => `${style.yellow("note")} ${printable(note)}`)].join("\n"),
+      ]);
+    },
+  };
+}
+
+function describeTflite(path: string, bytes: Uint8Array): Outcome {
+  const model = readModel(bytes);
+  const problems = [...checkModel(model), ...admitOperators(model, "wasm")].map(({code, message}) => ({code, message}));
+  // What can't be admitted has no reliable signatures; its tables are shown all the same.
+  const signatures =
+    problems.length > 0
+      ? []
+      : admitModel(bytes, defaultLimits, "wasm").signatures.map(({name, inputs, outputs, stateful}) => ({
+          name,
+          inputs: inputs.map(toPort),
+          outputs: outputs.map(toPort),
+          stateful,
+        }));
+  const operators = countOperators(model);
+  const tensors = model.subgraphs.reduce((sum, graph) => sum + graph.tensors.length, 0);
+  const bufferBytes = model.buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+  const portJson = ({name, dtype, shape, quantized}: Port): JsonValue => ({
+    name,
+    dtype,
+    shape,
+    quantized: quantized === true,
+  });
+  return {
+    json: {
+      model: path,
+      format: "tflite",
+      fileBytes: bytes.length,
+      description: model.description,
+      subgraphs: model.subgraphs.map(({name, tensors, operators, inputs, outputs}) => ({
+        name,
+        tensors: tensors.length,
+        operators: operators.length,
+        inputs: inputs.map((index) => tensorJson(tensors[index])),
+        outputs: outputs.map((index) => tensorJson(tensors[index])),
+      })),
+      constantBytes: bufferBytes,
+      signatures: signatures.map(({name, inputs, outputs, stateful}) => ({
+        name,
+        stateful,
+        inputs: inputs.map(portJson),
+        outputs: outputs.map(portJson),
+      })),
+      operators,
+      problems,
+    },
+    text: (style, columns) => {
+      const facts = [
+        "TensorFlow Lite",
+        formatBytes(bytes.length),
+        `${model.subgraphs.length === 1 ? "1 graph" : `${model.subgraphs.length} graphs`}, ${formatCount(tensors)} tensors`,
+      ];
+      const verdict =
+        problems.length === 0
+          ? [`${style.green("✓")} can be run`]
+          : [
+              `${style.red("✗")} can't be run`,
+              renderTable(
+                [{title: "code"}, {title: "problem"}],
+                problems.slice(0, mostShown).map(({code, message}) => [code, printable(message)]),
+                style,
+                columns,
+              ),
+              ...more(problems.length),
+            ];
+      return page([
+        heading(path, facts, style),
+        ...signatures.map(({name, inputs, outputs, stateful}) =>
+          [
+            `${style.bold("signature")}  ${printable(name)}${stateful ? style.yellow("  keeps state between calls") : ""}`,
+            renderPorts(
+              [
+                {title: "inputs", ports: inputs},
+                {title: "outputs", ports: outputs},
+              ],
+              style,
+              columns,
+            ),
+          ].join("\n"),
+        ),
+        operatorTable(operators, style, columns),
+        `${style.bold("constants")}  ${formatBytes(bufferBytes)}`,
+        verdict.join("\n"),
+      ]);
+    },
+  };
+}
+
+const mostShown = 30;
+
+function more(count: number): readonly string[] {
+  return count > mostShown ? [`and ${count - mostShown} more (all of them with --json)`] : [];
+}
+
+function heading(path: string, facts: readonly string[], style: Style): string {
+  return `${style.bold(path)}  ${style.dim(facts.join(", "))}`;
+}
+
+function page(blocks: readonly string[]): string {
+  return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
+}
+
+function operatorTable(operators: Readonly<Record<string, number>>, style: Style, columns: number): string {
+  const rows = Object.entries(operators)
+    .toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+    .map(([name, count]) => [printable(name), String(count)]);
+  if (rows.length === 0) return "";
+  return renderTable([{title: "operator"}, {title: "nodes", align: "right"}], rows, style, columns);
+}
+
+/** `CONV_2D 3`, custom operators by their own name. */
+function countOperators(model: TfliteModel): Readonly<Record<string, number>> {
+  const counts = new Map<string, number>();
+  for (const {operators} of model.subgraphs) {
+    for (const {opcodeIndex} of operators) {
+      const code = model.operatorCodes[opcodeIndex];
+      if (code === undefined) continue;
+      const name = code.builtin === "CUSTOM" ? `CUSTOM ${code.customCode ?? ""}`.trim() : code.builtin;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  return Object.fromEntries(counts);
+}
+
+function tensorJson(tensor: TfliteModel["subgraphs"][number]["tensors"][number] | undefined): JsonValue {
+  return tensor === undefined ? null : {name: tensor.name, dtype: tensor.type, shape: declaredShape(tensor)};
+}

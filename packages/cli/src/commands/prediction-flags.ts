@@ -1,0 +1,146 @@
+/** Flags that `run` and `bench` share, and what they do with them. */
+import {basename, extname} from "node:path";
+import type {EnclaveConnection, PredictRequest} from "@tf-trusted/client";
+import {parseAddress, parseShapeRequest, wholeNumber} from "../arguments.ts";
+import {measure, summarise} from "../benchmark/measure.ts";
+import type {BenchmarkReport} from "../benchmark/render.ts";
+import {type Phase, writeTraces} from "../benchmark/write-traces.ts";
+import {CliError} from "../cli-error.ts";
+import type {Context, Flags, FlagValues} from "../command.ts";
+import {readInputFile} from "../files.ts";
+import type {InputFile} from "../model/prepare-inputs.ts";
+
+export const serverFlags = {
+  server: {
+    value: "HOST:PORT",
+    parse: parseAddress,
+    help: "an enclave that is running already",
+    byDefault: "a simulated one, started for this command",
+  },
+  policy: {value: "FILE", help: "what the server's enclave has to satisfy; needed with --server"},
+} as const satisfies Flags;
+
+export const inputFlags = {
+  "input-file": {
+    value: "FILE",
+    repeat: true,
+    help: ".npy, once for each --input-name in the same order; or one .npz with the inputs' names",
+  },
+  "input-name": {
+    value: "NAME",
+    repeat: true,
+    help: "an input, as node or node:0; not needed where the model has one",
+  },
+  "output-name": {value: "NAME", repeat: true, help: "an output, as node or node:0", byDefault: "all"},
+  "input-shape": {
+    value: "SHAPE",
+    repeat: true,
+    parse: parseShapeRequest,
+    help: "shape of an input: image=1,8,8,1, or 1 8 8 1 for the only one",
+  },
+  "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "first dimension of each input; checked"},
+  "model-name": {value: "NAME", help: "what the model is called in the enclave", byDefault: "model"},
+  signature: {value: "NAME", help: "of a .tflite file with several", byDefault: "serving_default"},
+} as const satisfies Flags;
+
+export const benchmarkFlags = {
+  iterations: {
+    value: "N",
+    parse: wholeNumber(1, 1_000_000),
+    help: "timed predictions of a benchmark",
+    byDefault: "100",
+  },
+  "trace-dir": {
+    value: "DIR",
+    help: "where a benchmark leaves TensorBoard events and a Chrome trace, a folder a run",
+    byDefault: "traces",
+  },
+} as const satisfies Flags;
+
+export const defaultModelName = "model";
+/** What to call the traces of a model: its name in the enclave if one was given, else its file's. */
+export function traceLabel(modelName: string | undefined, path: string | undefined): string {
+  return modelName ?? (path === undefined ? defaultModelName : basename(path, extname(path)));
+}
+
+export const defaultIterations = 100;
+export const defaultTraceFolder = "traces";
+
+/** As many as it takes for V8 and the engine to settle. */
+export const warmUpCalls = 10;
+
+/** Throws `CLI_POLICY_NEEDED` and `CLI_USAGE` before anything else is done. */
+export function checkServerFlags({server, policy}: FlagValues<typeof serverFlags>): void {
+  if (server !== undefined && policy === undefined) {
+    throw new CliError(
+      "CLI_POLICY_NEEDED",
+      `--server ${server} needs --policy FILE: nothing is sent to an unverified enclave`,
+    );
+  }
+  if (server === undefined && policy !== undefined) {
+    throw new CliError(
+      "CLI_USAGE",
+      "--policy is for --server; an enclave started here is verified by its own measurement and root",
+    );
+  }
+}
+
+export async function readInputFiles(paths: readonly string[]): Promise<readonly InputFile[]> {
+  return Promise.all(paths.map(async (path) => ({path, bytes: await readInputFile(path)})));
+}
+
+/** What a command did so far, for the trace of a benchmark. */
+export class PhaseClock {
+  readonly #phases: {readonly name: string; readonly start: number; readonly end: number}[] = [];
+
+  /** Runs a step under its name, which the terminal shows. */
+  async time<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await work();
+    this.#phases.push({name, start, end: performance.now()});
+    return result;
+  }
+
+  /** Milliseconds of a phase; 0 where there was none. */
+  durationMs(name: string): number {
+    const phase = this.#phases.find((it) => it.name === name);
+    return phase === undefined ? 0 : phase.end - phase.start;
+  }
+
+  /** All phases, relative to `origin` of the same clock. */
+  before(origin: number): readonly Phase[] {
+    return this.#phases.map(({name, start, end}) => ({name, startMs: start - origin, durationMs: end - start}));
+  }
+}
+
+/** Times predictions and writes the traces, in a folder whose name begins with `label`. */
+export async function runBenchmark(
+  connection: EnclaveConnection,
+  call: PredictRequest,
+  label: string,
+  flags: FlagValues<typeof benchmarkFlags>,
+  clock: PhaseClock,
+  {progress}: Context,
+): Promise<BenchmarkReport> {
+  const iterations = flags.iterations ?? defaultIterations;
+  progress.step("Measuring");
+  const predict = async () => (await connection.predictDetailed(call)).timings;
+  await clock.time("warm up", async () => {
+    for (let i = 0; i < warmUpCalls; i++) await predict();
+  });
+  const startedAt = new Date();
+  const origin = performance.now();
+  const samples = await measure(predict, {
+    iterations,
+    now: () => performance.now(),
+    onProgress: (done) => progress.detail(`${done} of ${iterations}`),
+  });
+  const traces = await writeTraces(
+    flags["trace-dir"] ?? defaultTraceFolder,
+    label,
+    startedAt,
+    samples,
+    clock.before(origin),
+  );
+  return {summary: summarise(samples), warmUp: warmUpCalls, traces};
+}

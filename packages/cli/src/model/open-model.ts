@@ -1,0 +1,195 @@
+/**
+ * A model file made ready to be loaded: read, recognised by its content, converted if it is a TensorFlow graph. What was
+ * said about inputs, outputs and shapes on the command line is resolved against what the file has.
+ */
+import type {ModelTensor} from "@tf-trusted/client";
+import {type ConvertOptions, type ConvertReport, convert, type InputRequest, inspectGraph} from "@tf-trusted/convert";
+import {admitModel, defaultLimits, type TensorSpec} from "@tf-trusted/litert";
+import type {ShapeRequest} from "../arguments.ts";
+import {CliError} from "../cli-error.ts";
+import {readInputFile} from "../files.ts";
+import {formatShape} from "../render/quantities.ts";
+import {findByName, listSpecs, sameName} from "./names.ts";
+
+/** An input or output as far as the command has to know it. Dimensions are -1 where any size is allowed. */
+export interface Port {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Whether its numbers stand for others (scale and zero point). */
+  readonly quantized?: boolean;
+}
+
+export interface ModelWishes {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly shapes: readonly ShapeRequest[];
+  readonly batchSize?: number | undefined;
+  /** Of a `.tflite` file with several. */
+  readonly signature?: string | undefined;
+}
+
+export interface OpenedModel {
+  readonly path: string;
+  /** A `.tflite` file. */
+  readonly model: Uint8Array;
+  readonly sourceBytes: number;
+  readonly report: ConvertReport;
+  readonly convertMs: number;
+  readonly signature: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+}
+
+/**
+ * Reads, converts, and checks the result as the enclave's engine will. Throws `CLI_FILE_READ`, `CLI_FILE_KIND`,
+ * `CLI_SIGNATURE`, `CLI_INPUT_NAME`, `CLI_INPUT_SHAPE`, `CLI_BATCH`, and what `convert` and `admitModel` throw.
+ */
+export async function openModel(
+  path: string,
+  wishes: ModelWishes,
+  options: Pick<ConvertOptions, "dumpPass"> = {},
+): Promise<OpenedModel> {
+  const bytes = await readInputFile(path);
+  refuseOtherKinds(path, bytes);
+  const started = performance.now();
+  const isTflite = recogniseTflite(bytes);
+  const requests = isTflite ? [] : resolveInputs(bytes, wishes);
+  const {model, report} = convert(bytes, {
+    ...options,
+    ...(requests.length > 0 && {inputs: requests}),
+    ...(!isTflite && wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
+  });
+  const signature = chooseSignature(admitModel(model, defaultLimits, "wasm").signatures, wishes.signature);
+  const inputs = signature.inputs.map(toPort);
+  if (isTflite) checkWishes(inputs, wishes);
+  return {
+    path,
+    model,
+    sourceBytes: bytes.length,
+    report,
+    convertMs: performance.now() - started,
+    signature: signature.name,
+    inputs,
+    outputs: signature.outputs.map(toPort),
+  };
+}
+
+/** The one that was asked for; else `serving_default`, else the first. Throws `CLI_SIGNATURE`. */
+export function chooseSignature<T extends {readonly name: string}>(
+  signatures: readonly T[],
+  wanted: string | undefined,
+): T {
+  const found = signatures.find(({name}) => name === (wanted ?? "serving_default"));
+  const chosen = found ?? (wanted === undefined ? signatures[0] : undefined);
+  if (chosen !== undefined) return chosen;
+  const names = signatures.map(({name}) => `"${name}"`).join(", ") || "none";
+  throw new CliError("CLI_SIGNATURE", `the model has no signature "${wanted ?? "serving_default"}"; it has ${names}`);
+}
+
+/** Of this machine's engine, or of what an enclave tells about a model. */
+export function toPort({name, dtype, shape, quantization}: TensorSpec | ModelTensor): Port {
+  const scales = quantization === undefined ? [] : "scales" in quantization ? quantization.scales : quantization.scale;
+  return {name, dtype, shape, quantized: scales.length > 0};
+}
+
+/** TensorFlow Lite files have `TFL3` at offset 4. */
+export function recogniseTflite(bytes: Uint8Array): boolean {
+  return bytes.length >= 8 && String.fromCharCode(...bytes.subarray(4, 8)) === "TFL3";
+}
+
+/** What people hand over by mistake, by its first bytes. */
+const otherKinds: readonly {readonly magic: readonly number[]; readonly what: string}[] = [
+  {magic: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], what: "a NumPy array; that belongs to --input-file"},
+  {magic: [0x50, 0x4b, 0x03, 0x04], what: "a ZIP archive (.npz or .keras); expected a frozen graph or .tflite"},
+  {magic: [0x89, 0x48, 0x44, 0x46], what: "an HDF5 file (.h5); freeze the model to a .pb first"},
+  {magic: [0x1f, 0x8b], what: "compressed with gzip; unpack it first"},
+];
+
+export function refuseOtherKinds(path: string, bytes: Uint8Array): void {
+  const kind = otherKinds.find(({magic}) => magic.every((byte, i) => bytes[i] === byte));
+  if (kind !== undefined) throw new CliError("CLI_FILE_KIND", `${path} is ${kind.what}`, {details: {path}});
+  if (bytes.length === 0) throw new CliError("CLI_FILE_KIND", `${path} is empty`, {details: {path}});
+}
+
+/** The inputs to convert with: none where the graph's own will do. */
+export function resolveInputs(
+  bytes: Uint8Array,
+  {inputNames, outputNames, shapes, batchSize}: ModelWishes,
+): readonly InputRequest[] {
+  if (shapes.length === 0 && batchSize === undefined) return inputNames.map((name) => ({name}));
+  const {inputs} = inspectGraph(bytes, {
+    ...(inputNames.length > 0 && {inputs: inputNames}),
+    ...(outputNames.length > 0 && {outputs: outputNames}),
+  });
+  const wanted = new Map<string, readonly number[]>();
+  for (const {name, shape} of shapes) {
+    const input = shapeOwner(inputs, name);
+    wanted.set(input.name, fitBatch(input.name, shape, batchSize));
+  }
+  return inputs.map(({name, shape}) => {
+    const given = wanted.get(name);
+    if (given !== undefined) return {name, shape: given};
+    if (shape === undefined || shape.length === 0 || batchSize === undefined) return {name};
+    return {name, shape: fitBatch(name, shape, batchSize)};
+  });
+}
+
+/** A `.tflite` file has its names and shapes; wishes can only agree with them. */
+export function checkWishes(inputs: readonly Port[], {inputNames, shapes, batchSize}: ModelWishes): void {
+  for (const name of inputNames) {
+    if (findByName(inputs, name) === undefined) {
+      throw new CliError("CLI_INPUT_NAME", `the model has no input "${name}"; it takes ${listSpecs(inputs)}`);
+    }
+  }
+  for (const {name, shape} of shapes) {
+    const input = shapeOwner(inputs, name);
+    const wanted = fitBatch(input.name, shape, batchSize);
+    const fits =
+      wanted.length === input.shape.length &&
+      wanted.every(
+        (dimension, axis) => input.shape[axis] === -1 || dimension === -1 || dimension === input.shape[axis],
+      );
+    if (!fits) {
+      throw new CliError(
+        "CLI_INPUT_SHAPE",
+        `--input-shape gives "${input.name}" ${formatShape(wanted)}, but the model has ${formatShape(input.shape)}`,
+      );
+    }
+  }
+}
+
+function shapeOwner<T extends {readonly name: string}>(inputs: readonly T[], name: string | undefined): T {
+  const found = name === undefined ? (inputs.length === 1 ? inputs[0] : undefined) : findByName(inputs, name);
+  if (found !== undefined) return found;
+  const names = inputs.map((input) => `"${input.name}"`).join(", ") || "no inputs";
+  throw new CliError(
+    "CLI_INPUT_NAME",
+    name === undefined
+      ? `--input-shape names no input, and the model has ${inputs.length}: ${names}; expected NAME=1,224,224,3`
+      : `--input-shape names "${name}", which is none of the model's inputs: ${names}`,
+  );
+}
+
+/** `shape` with its batch dimension set. Throws `CLI_BATCH` where it is another already. */
+function fitBatch(name: string, shape: readonly number[], batchSize: number | undefined): readonly number[] {
+  if (batchSize === undefined || shape.length === 0) return shape;
+  if (shape[0] !== -1 && shape[0] !== batchSize) {
+    throw new CliError(
+      "CLI_BATCH",
+      `--batch-size is ${batchSize}, but "${name}" has the shape ${formatShape(shape)}, whose first dimension is ${shape[0]}`,
+    );
+  }
+  return [batchSize, ...shape.slice(1)];
+}
+
+/** The outputs that were asked for, in that order; all of them where none was. Throws `CLI_OUTPUT_NAME`. */
+export function chooseOutputs(names: readonly string[], wanted: readonly string[]): readonly string[] {
+  if (wanted.length === 0) return names;
+  return wanted.map((name) => {
+    const found = names.find((it) => it === name) ?? names.find((it) => sameName(it, name));
+    if (found !== undefined) return found;
+    const list = names.map((it) => `"${it}"`).join(", ");
+    throw new CliError("CLI_OUTPUT_NAME", `the model has no output "${name}"; it gives ${list}`);
+  });
+}

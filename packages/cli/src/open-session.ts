@@ -1,0 +1,61 @@
+/** The enclave that a command talks to: a server that has to satisfy a policy, or a simulated one started for it. */
+import {type Policy, parsePolicy, type Report} from "@tf-trusted/attestation";
+import type {EnclaveConnection} from "@tf-trusted/client";
+import type {Context} from "./command.ts";
+import {readTextFile} from "./files.ts";
+
+export interface OpenedEnclave {
+  readonly connection: EnclaveConnection;
+  /** Ends the session, and the enclave if it was started for it. Idempotent. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Connects and verifies. Throws `AttestationError` with the report, and what launching, connecting and reading the policy
+ * throw.
+ */
+export async function openSession(
+  {server, policy}: {readonly server?: string | undefined; readonly policy?: string | undefined},
+  {progress, signal}: Context,
+): Promise<OpenedEnclave> {
+  // Here and not above: commands that need no enclave start twice as fast without.
+  const {connect, launchSimulated} = await import("@tf-trusted/client");
+  if (server !== undefined && policy !== undefined) {
+    const parsed = parsePolicy(await readTextFile(policy));
+    progress.step(`Verifying ${server}`);
+    const connection = await connect({address: server, policy: parsed, signal});
+    return {connection, close: () => connection.close()};
+  }
+  progress.step("Starting a simulated enclave");
+  const enclave = await launchSimulated();
+  try {
+    signal.throwIfAborted();
+    progress.step("Verifying the enclave");
+    const {address, policy: pinned} = enclave;
+    const connection = await connect({address, policy: pinned, signal});
+    const close = async () => {
+      try {
+        await connection.close();
+      } finally {
+        await enclave.stop();
+      }
+    };
+    return {connection, close};
+  } catch (error) {
+    await enclave.stop();
+    throw error;
+  }
+}
+
+/** The report about a server, trusted or not. Throws `ClientError` where there is nothing to report about. */
+export async function attestServer(address: string, policy: Policy, signal: AbortSignal): Promise<Report> {
+  const {AttestationError, connect} = await import("@tf-trusted/client");
+  try {
+    const connection = await connect({address, policy, signal});
+    await connection.close();
+    return connection.report;
+  } catch (error) {
+    if (error instanceof AttestationError) return error.report;
+    throw error;
+  }
+}

@@ -1,0 +1,169 @@
+/** The pipeline: read → import → passes → lower → passes → emit. */
+import {readModel, type TfliteModel} from "@tf-trusted/tflite";
+import {ConvertError} from "./convert-error.ts";
+import {toNumbers} from "./ir/dims.ts";
+import {type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
+import {printGraph} from "./ir/text.ts";
+import {verifyGraph} from "./ir/verify.ts";
+import {type ConvertLimits, defaultLimits} from "./limits.ts";
+import {lowerGraph} from "./lower/index.ts";
+import {tfTable} from "./ops/tf/index.ts";
+import {type Pass, sourcePasses, targetPasses} from "./passes/index.ts";
+import {raiseConditions} from "./readers/graphdef/conditions.ts";
+import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
+import {importGraph} from "./readers/graphdef/import-graph.ts";
+import {inlineCalls} from "./readers/graphdef/inline.ts";
+import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
+import {type ConvertReport, countBy, unsupportedError} from "./report.ts";
+import {emitModel, signatureKey} from "./tflite/emit.ts";
+
+export type ModelFormat = "auto" | "graphdef" | "graphdef-text" | "tflite";
+
+export interface ConvertOptions {
+  /** `node` or `node:k`, with a shape where the graph's isn't the one wanted. Default: the placeholders. */
+  readonly inputs?: readonly (string | InputRequest)[];
+  /** `node` or `node:k`. Default: what nothing else uses. */
+  readonly outputs?: readonly string[];
+  /** Default: by content. */
+  readonly format?: ModelFormat;
+  /** Checks the graph after every pass, and the file by reading it back. */
+  readonly verify?: boolean;
+  /** Gets the text of the graph after every pass, in order. */
+  readonly dumpPass?: (name: string, text: string) => void;
+  readonly limits?: Partial<ConvertLimits>;
+}
+
+export interface SignatureTensor {
+  readonly name: string;
+  readonly dtype: ValueDType;
+  /** -1 where unknown. */
+  readonly shape: readonly number[];
+}
+
+export interface ConvertResult {
+  /** A `.tflite` file. For a `.tflite` source, the source itself. */
+  readonly model: Uint8Array;
+  readonly report: ConvertReport;
+  readonly signature: {
+    readonly name: string;
+    readonly inputs: readonly SignatureTensor[];
+    readonly outputs: readonly SignatureTensor[];
+  };
+}
+
+/**
+ * Converts a frozen TensorFlow graph to a TensorFlow Lite file. Pure: the same bytes and options give the same file.
+ * Throws {@link ConvertError}; `CONVERT_OP_UNSUPPORTED` names every node that can't be converted at once.
+ *
+ * ```ts
+ * const {model, signature} = convert(await readFile("digits.pb"), {outputs: ["probabilities"]});
+ * ```
+ */
+export function convert(bytes: Uint8Array, options: ConvertOptions = {}): ConvertResult {
+  const limits = {...defaultLimits, ...options.limits};
+  const format = recogniseFormat(bytes, options.format, limits);
+  if (format === "tflite") return passThrough(bytes);
+  const source = readGraph(parseGraphDef(bytes, format), options, limits);
+
+  const counts = new Map<string, number>();
+  const run = (start: Graph, passes: readonly Pass[]) =>
+    passes.reduce((graph, pass) => {
+      const next = pass.run(graph, (what, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by));
+      check(next, pass.name, options);
+      return next;
+    }, start);
+
+  check(source.graph, "import", options);
+  const prepared = run(source.graph, sourcePasses);
+  const lowered = lowerGraph(prepared);
+  if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
+  check(lowered.graph, "lower", options);
+  const finished = run(lowered.graph, targetPasses);
+  const model = emitModel(finished);
+  if (options.verify) readModel(model);
+
+  return {
+    model,
+    report: {
+      format,
+      passes: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      notes: [...source.notes, ...lowered.notes],
+      sourceOperators: countBy(source.graph.nodes.filter(isOperator).map((node) => node.op.replace(/^tf\./, ""))),
+      operators: countBy(finished.nodes.filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
+      modelBytes: model.length,
+    },
+    signature: {
+      name: signatureKey,
+      inputs: finished.inputs.map((port) => describePort(finished, port)),
+      outputs: finished.outputs.map((port) => describePort(finished, port)),
+    },
+  };
+}
+
+/** Parses, selects and imports: all that comes before the passes. */
+export function readGraph(
+  graph: GraphDef,
+  options: ConvertOptions,
+  limits: ConvertLimits,
+): {readonly graph: Graph; readonly notes: readonly string[]} {
+  const inlined = inlineCalls(graph);
+  const definition = raiseConditions(inlined, indexNodes(inlined));
+  const index = indexNodes(definition);
+  const requests = options.inputs?.map((input) => (typeof input === "string" ? {name: input} : input));
+  const selection = selectNodes(index, requests, options.outputs);
+  if (selection.nodes.length > limits.maxNodes) {
+    throw new ConvertError("CONVERT_LIMIT", `${selection.nodes.length} nodes, expected at most ${limits.maxNodes}`);
+  }
+  const imported = importGraph(definition, index, selection, tfTable, {bytes: limits.maxConstantBytes});
+  return {graph: imported, notes: selection.notes};
+}
+
+/** What the bytes are; refuses what is too large before anything is read. */
+export function recogniseFormat(
+  bytes: Uint8Array,
+  wanted: ModelFormat = "auto",
+  limits: ConvertLimits = defaultLimits,
+): Exclude<ModelFormat, "auto"> {
+  if (bytes.length > limits.maxBytes) {
+    throw new ConvertError("CONVERT_LIMIT", `the file has ${bytes.length} bytes, expected at most ${limits.maxBytes}`);
+  }
+  if (wanted !== "auto") return wanted;
+  const isTflite = bytes.length >= 8 && String.fromCharCode(...bytes.subarray(4, 8)) === "TFL3";
+  return isTflite ? "tflite" : recogniseGraphDef(bytes);
+}
+
+const isOperator = (node: {readonly op: string}) => node.op !== "const" && node.op !== "input";
+
+function check(graph: Graph, pass: string, options: ConvertOptions): void {
+  if (options.verify) verifyGraph(graph, pass);
+  options.dumpPass?.(pass, printGraph(graph));
+}
+
+function describePort(graph: Graph, {name, ref}: Port): SignatureTensor {
+  const {dtype, shape} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;
+  return {name, dtype, shape: toNumbers(shape ?? [])};
+}
+
+/** A file that is TensorFlow Lite already is only read, so that its signature can be told. */
+function passThrough(bytes: Uint8Array): ConvertResult {
+  const model: TfliteModel = readModel(bytes);
+  const signature = model.signatures[0];
+  const graph = model.subgraphs[signature?.subgraph ?? 0];
+  const describe = (name: string, index: number): SignatureTensor => {
+    const tensor = graph!.tensors[index]!;
+    return {name, dtype: tensor.type as ValueDType, shape: tensor.shapeSignature ?? tensor.shape};
+  };
+  const ports = (indices: readonly number[]) => indices.map((tensor) => ({name: graph!.tensors[tensor]!.name, tensor}));
+  const operators = countBy(
+    graph?.operators.map((operator) => model.operatorCodes[operator.opcodeIndex]!.builtin) ?? [],
+  );
+  return {
+    model: bytes,
+    report: {format: "tflite", passes: {}, notes: [], sourceOperators: operators, operators, modelBytes: bytes.length},
+    signature: {
+      name: signature?.key ?? signatureKey,
+      inputs: (signature?.inputs ?? ports(graph?.inputs ?? [])).map(({name, tensor}) => describe(name, tensor)),
+      outputs: (signature?.outputs ?? ports(graph?.outputs ?? [])).map(({name, tensor}) => describe(name, tensor)),
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** What is in a graph, without converting it. */
+import {type ConvertOptions, readGraph, recogniseFormat} from "./convert.ts";
+import {ConvertError} from "./convert-error.ts";
+import {toNumbers} from "./ir/dims.ts";
+import {constantOf, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
+import {defaultLimits} from "./limits.ts";
+import {lowerGraph, type UnsupportedNode} from "./lower/index.ts";
+import {sourcePasses} from "./passes/index.ts";
+import {parseGraphDef} from "./readers/graphdef/graph-def.ts";
+import {countBy} from "./report.ts";
+
+export interface GraphStructure {
+  readonly format: "graphdef" | "graphdef-text";
+  /** Nodes in the file, and how many of them the outputs need. */
+  readonly nodes: number;
+  readonly liveNodes: number;
+  readonly inputs: readonly PortDescription[];
+  readonly outputs: readonly PortDescription[];
+  /** Live operators with their numbers. */
+  readonly operators: Readonly<Record<string, number>>;
+  /** Bytes of the live constants. */
+  readonly constantBytes: number;
+  /** What `convert` would refuse. */
+  readonly unsupported: readonly Pick<UnsupportedNode, "node" | "operator" | "reason">[];
+  readonly functions: number;
+  readonly notes: readonly string[];
+}
+
+export interface PortDescription {
+  readonly name: string;
+  readonly dtype: ValueDType;
+  /** -1 where unknown; `undefined` = unknown rank. */
+  readonly shape: readonly number[] | undefined;
+}
+
+/**
+ * Describes a GraphDef. Throws {@link ConvertError} for what isn't one, contradicts itself or isn't frozen; operators
+ * that can't be converted are listed instead.
+ */
+export function inspectGraph(bytes: Uint8Array, options: ConvertOptions = {}): GraphStructure {
+  const limits = {...defaultLimits, ...options.limits};
+  const format = recogniseFormat(bytes, options.format, limits);
+  if (format === "tflite") {
+    throw new ConvertError("CONVERT_NOT_A_GRAPH", "this is a TensorFlow Lite file; expected a GraphDef (.pb, .pbtxt)");
+  }
+  const definition = parseGraphDef(bytes, format);
+  const {graph, notes} = readGraph(definition, options, limits);
+  const operators = graph.nodes.filter((node) => node.op !== "const" && node.op !== "input");
+  const constants = graph.nodes.map((node) => constantOf(node)?.bytes.length ?? 0);
+  const {unsupported} = lowerGraph(sourcePasses.reduce((at, pass) => pass.run(at, () => {}), graph));
+  return {
+    format,
+    nodes: definition.nodes.length,
+    liveNodes: graph.nodes.length,
+    inputs: graph.inputs.map((port) => describe(graph, port)),
+    outputs: graph.outputs.map((port) => describe(graph, port)),
+    operators: countBy(operators.map((node) => node.op.replace(/^tf\./, ""))),
+    constantBytes: constants.reduce((sum, size) => sum + size, 0),
+    unsupported: unsupported.map(({node, operator, reason}) => ({node, operator, reason})),
+    functions: definition.functions.length,
+    notes,
+  };
+}
+
+function describe(graph: Graph, {name, ref}: Port): PortDescription {
+  const {dtype, shape} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;
+  return {name, dtype, shape: shape && toNumbers(shape)};
+}

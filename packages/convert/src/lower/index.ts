@@ -1,0 +1,87 @@
+/** Lowering: every node of the `tf` dialect into nodes of the `tfl` dialect, by a table keyed by operator. */
+import {isDType} from "@tf-trusted/tensor";
+import {rewriteGraph} from "../ir/builder.ts";
+import type {Graph, TensorType} from "../ir/graph.ts";
+import {mixedTable} from "../ops/tfl/index.ts";
+import {arrayLowerings} from "./arrays.ts";
+import {elementwiseLowerings} from "./elementwise.ts";
+import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
+import {neuralLowerings} from "./neural.ts";
+import {productLowerings} from "./products.ts";
+import {reduceLowerings} from "./reduce.ts";
+import {selectionLowerings} from "./selection.ts";
+
+export const lowerings: LoweringTable = {
+  ...elementwiseLowerings,
+  ...arrayLowerings,
+  ...neuralLowerings,
+  ...productLowerings,
+  ...reduceLowerings,
+  ...selectionLowerings,
+};
+
+/** A node that can't be lowered. */
+export interface UnsupportedNode {
+  readonly node: string;
+  readonly operator: string;
+  readonly reason: string;
+  readonly inputs: readonly TensorType[];
+}
+
+export interface Lowered {
+  readonly graph: Graph;
+  readonly unsupported: readonly UnsupportedNode[];
+  /** Where numbers are computed in another dtype than the source's. */
+  readonly notes: readonly string[];
+}
+
+/** Whether there is a lowering at all; a node may still be refused for its shapes or attributes. */
+export const isLowerable = (op: string): boolean => Object.hasOwn(lowerings, op);
+
+export function lowerGraph(graph: Graph): Lowered {
+  const unsupported: UnsupportedNode[] = [];
+  const notes = new Set<string>();
+  const lowered = rewriteGraph(graph, mixedTable, (node, rewriter) => {
+    if (!node.op.startsWith("tf.")) return undefined;
+    const op = node.op.slice(3);
+    const name = node.origin ?? node.name;
+    const refuse = (reason: string) => {
+      const inputs = node.inputs.map((ref) => rewriter.type(ref));
+      unsupported.push({node: name, operator: op, reason, inputs});
+      return undefined;
+    };
+    if (!isLowerable(op)) return refuse(hintFor(op));
+    // What comes after a node that stays has types that nobody knows: telling of the first is enough.
+    if (node.inputs.some((ref) => rewriter.producer(ref)!.op.startsWith("tf."))) return undefined;
+    const foreign = node.inputs.map((ref) => rewriter.type(ref).dtype).find((dtype) => !isDType(dtype));
+    if (foreign !== undefined) return refuse(`an input is ${foreign}, which TensorFlow Lite has no tensors of`);
+    const b = new Lowerer(rewriter, (note) => notes.add(note));
+    const site = rewriter.site(node.op, node.inputs, node.attributes, name);
+    try {
+      const result = lowerings[op]!(
+        {name, op, inputs: node.inputs, attributes: node.attributes, types: node.outputs, site},
+        b,
+      );
+      return typeof result === "string" ? [result] : result;
+    } catch (error) {
+      if (error instanceof Refusal) return refuse(error.reason);
+      throw error;
+    }
+  });
+  return {graph: lowered, unsupported, notes: [...notes]};
+}
+
+/** Why there is no lowering, as far as the name tells. */
+function hintFor(op: string): string {
+  if (
+    /^(Switch|Merge|Enter|Exit|NextIteration|LoopCond|While|StatelessWhile|If|StatelessIf|Case|StatelessCase|TensorList|TensorArray)/.test(
+      op,
+    )
+  ) {
+    return "control flow isn't lowered yet";
+  }
+  if (/^(Decode|Encode|Parse|String|Regex|Substr|AsString|StaticRegex)/.test(op))
+    return "do this before the model, and cut the graph behind it";
+  if (/Call$/.test(op)) return "function calls aren't inlined yet";
+  return "it has no lowering to TensorFlow Lite";
+}

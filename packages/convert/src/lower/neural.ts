@@ -1,0 +1,374 @@
+/** Lowerings of convolutions, pools, normalisation and images. Layouts are NHWC by now. */
+import {type Dim, isKnown, isStatic} from "../ir/dims.ts";
+import type {Ref, TensorType} from "../ir/graph.ts";
+import {booleanAttribute, numberAttribute, numbersAttribute, type Site, stringAttribute} from "../ir/operators.ts";
+import {numbersOf} from "../ops/elements.ts";
+import {product} from "../ops/shapes.ts";
+import {dilationsAttribute, explicitPads, layoutOf, stridesAttribute} from "../ops/tf/neural.ts";
+import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
+
+function checkLayout(site: Site, b: Lowerer, rank = 4): void {
+  if (layoutOf(site, rank).channel !== rank - 1)
+    b.refuse("its layout is channels first, and its inputs' ranks aren't known");
+}
+
+export const ACTIVATION = {fusedActivationFunction: "NONE"} as const;
+
+/** Explicit padding becomes PAD and VALID. */
+function paddedInput(b: Lowerer, site: Site, x: Ref, value?: number): {readonly x: Ref; readonly padding: string} {
+  const padding = stringAttribute(site, "padding");
+  if (padding !== "EXPLICIT") return {x, padding};
+  const pads = [0, 1, 2, 3].flatMap((axis) => explicitPads(site, axis));
+  if (pads.every((pad) => pad === 0)) return {x, padding: "VALID"};
+  const widths = b.ints(pads, [4, 2]);
+  return {
+    x: value === undefined ? b.raw("PAD", [x, widths])[0]! : b.raw("PADV2", [x, widths, b.like(value, x)])[0]!,
+    padding: "VALID",
+  };
+}
+
+export const zeros = (b: Lowerer, count: number): Ref => b.floats(new Float32Array(count));
+
+export function channelsOf(b: Lowerer, dim: Dim): number {
+  return isKnown(dim) ? dim : b.refuse("the number of its output channels isn't known");
+}
+
+function conv2d(b: Lowerer, n: LoweredNode, bias?: Ref): Ref {
+  const {site, types} = n;
+  checkLayout(site, b);
+  const [source, filter] = n.inputs;
+  const strides = stridesAttribute(site);
+  const dilations = dilationsAttribute(site);
+  if (strides[0] !== 1 || strides[3] !== 1 || dilations[0] !== 1 || dilations[3] !== 1)
+    return b.refuse("strides over batch or channels");
+  const {x, padding} = paddedInput(b, site, source!);
+  const weights = b.transpose(filter!, [3, 0, 1, 2]);
+  const channels = channelsOf(b, b.shape(weights)[0]!);
+  const attributes = {
+    padding,
+    strideW: strides[2]!,
+    strideH: strides[1]!,
+    dilationWFactor: dilations[2]!,
+    dilationHFactor: dilations[1]!,
+    ...ACTIVATION,
+  };
+  return b.op("CONV_2D", [x, weights, bias ?? zeros(b, channels)], attributes, {type: types[0]!});
+}
+
+const depthwise: Lowering = (n, b) => {
+  const {site, types} = n;
+  checkLayout(site, b);
+  const [source, filter] = n.inputs;
+  const strides = stridesAttribute(site);
+  const dilations = dilationsAttribute(site);
+  const [height, width, channels, multiplier] = b.shape(filter!);
+  if (!isKnown(channels!) || !isKnown(multiplier!)) return b.refuse("the number of its channels isn't known");
+  const {x, padding} = paddedInput(b, site, source!);
+  const weights = b.reshape(filter!, [1, height!, width!, channels * multiplier]);
+  const attributes = {
+    padding,
+    strideW: strides[2]!,
+    strideH: strides[1]!,
+    depthMultiplier: multiplier,
+    dilationWFactor: dilations[2]!,
+    dilationHFactor: dilations[1]!,
+    ...ACTIVATION,
+  };
+  return b.op("DEPTHWISE_CONV_2D", [x, weights, zeros(b, channels * multiplier)], attributes, {type: types[0]!});
+};
+
+const transposeConv: Lowering = (n, b) => {
+  const {site, types} = n;
+  checkLayout(site, b);
+  const [target, filter, x] = n.inputs;
+  const strides = stridesAttribute(site);
+  if (dilationsAttribute(site).some((dilation) => dilation !== 1)) return b.refuse("dilations");
+  const weights = b.transpose(filter!, [2, 0, 1, 3]);
+  const padding = stringAttribute(site, "padding");
+  const attributes = {
+    padding: padding === "SAME" ? "SAME" : "VALID",
+    strideW: strides[2]!,
+    strideH: strides[1]!,
+    ...ACTIVATION,
+  };
+  if (padding !== "EXPLICIT") {
+    return b.raw("TRANSPOSE_CONV", [b.operand(target!), weights, x!], attributes, [types[0]!])[0]!;
+  }
+  // Explicit pads are cut off a result that is larger by them.
+  const sizes = b.integers(target!, "output_shape");
+  const pads = [0, 1, 2, 3].map((axis) => explicitPads(site, axis));
+  const full = sizes.map((size, axis) => size + pads[axis]![0] + pads[axis]![1]);
+  const type: TensorType = {dtype: types[0]!.dtype, shape: full};
+  const whole = b.raw("TRANSPOSE_CONV", [b.ints(full), weights, x!], attributes, [type])[0]!;
+  return b.slice(
+    whole,
+    pads.map((pad) => pad[0]),
+    sizes,
+  );
+};
+
+const conv3d: Lowering = (n, b) => {
+  const {site, types} = n;
+  checkLayout(site, b, 5);
+  const [x, filter] = n.inputs;
+  const strides = stridesAttribute(site, 5);
+  const dilations = dilationsAttribute(site, 5);
+  const channels = channelsOf(b, b.shape(filter!)[4]!);
+  return b.op(
+    "CONV_3D",
+    [x!, filter!, zeros(b, channels)],
+    {
+      padding: stringAttribute(site, "padding"),
+      strideD: strides[1]!,
+      strideH: strides[2]!,
+      strideW: strides[3]!,
+      dilationDFactor: dilations[1]!,
+      dilationHFactor: dilations[2]!,
+      dilationWFactor: dilations[3]!,
+      ...ACTIVATION,
+    },
+    {type: types[0]!},
+  );
+};
+
+const conv3dTranspose: Lowering = (n, b) => {
+  const {site, types} = n;
+  checkLayout(site, b, 5);
+  const [target, filter, x] = n.inputs;
+  const strides = stridesAttribute(site, 5);
+  if (dilationsAttribute(site, 5).some((dilation) => dilation !== 1)) return b.refuse("dilations");
+  return b.raw(
+    "CONV_3D_TRANSPOSE",
+    [b.operand(target!), filter!, x!],
+    {
+      padding: stringAttribute(site, "padding"),
+      strideD: strides[1]!,
+      strideH: strides[2]!,
+      strideW: strides[3]!,
+      dilationDFactor: 1,
+      dilationHFactor: 1,
+      dilationWFactor: 1,
+      ...ACTIVATION,
+    },
+    [types[0]!],
+  )[0]!;
+};
+
+const pool =
+  (op: "MAX_POOL_2D" | "AVERAGE_POOL_2D", operands = false): Lowering =>
+  (n, b) => {
+    const {site, types} = n;
+    checkLayout(site, b);
+    const kernel = operands ? b.integers(n.inputs[1]!, "ksize") : numbersAttribute(site, "ksize");
+    const strides = operands ? b.integers(n.inputs[2]!, "strides") : numbersAttribute(site, "strides");
+    if (kernel[0] !== 1 || kernel[3] !== 1 || strides[0] !== 1 || strides[3] !== 1)
+      return b.refuse("windows over batch or channels");
+    if (op === "AVERAGE_POOL_2D" && stringAttribute(site, "padding") === "EXPLICIT")
+      return b.refuse("explicit padding");
+    const {x, padding} = paddedInput(b, site, n.inputs[0]!, Number.NEGATIVE_INFINITY);
+    return b.op(
+      op,
+      [x],
+      {
+        padding,
+        strideW: strides[2]!,
+        strideH: strides[1]!,
+        filterWidth: kernel[2]!,
+        filterHeight: kernel[1]!,
+        ...ACTIVATION,
+      },
+      {type: types[0]!},
+    );
+  };
+
+/** Windows over H and W, then over D. An average needs the padding to divide evenly, so: VALID, or no padding at all. */
+const pool3d =
+  (op: "MAX_POOL_2D" | "AVERAGE_POOL_2D"): Lowering =>
+  (n, b) => {
+    const {site, types} = n;
+    checkLayout(site, b, 5);
+    const [x] = n.inputs;
+    const [, kd, kh, kw] = numbersAttribute(site, "ksize");
+    const [, sd, sh, sw] = numbersAttribute(site, "strides");
+    const padding = stringAttribute(site, "padding");
+    const shape = b.shape(x!);
+    const result = types[0]!.shape!;
+    if (!isStatic(shape) || !isStatic(result)) return b.refuse("the shape of its input isn't known");
+    if (op === "AVERAGE_POOL_2D" && padding === "SAME") {
+      // The number of elements in a window is the product of those along each axis: averages of averages are right.
+      b.note("AvgPool3D: two pools, one after the other");
+    }
+    const [batch, depth, height, width, channels] = shape as [number, number, number, number, number];
+    const [, d2, h2, w2] = result as [number, number, number, number];
+    const options = (h: number, w: number, strideH: number, strideW: number) => ({
+      padding,
+      strideH,
+      strideW,
+      filterHeight: h,
+      filterWidth: w,
+      ...ACTIVATION,
+    });
+    const flat = b.reshape(x!, [batch * depth, height, width, channels]);
+    const planes = b.op(op, [flat], options(kh!, kw!, sh!, sw!), {
+      type: {dtype: "float32", shape: [batch * depth, h2, w2, channels]},
+    });
+    const columns = b.reshape(planes, [batch, depth, h2 * w2, channels]);
+    const pooled = b.op(op, [columns], options(kd!, 1, sd!, 1), {
+      type: {dtype: "float32", shape: [batch, d2, h2 * w2, channels]},
+    });
+    return b.reshape(pooled, result);
+  };
+
+/** x·γ/sqrt(σ² + ε) + (β − μ·γ/sqrt(σ² + ε)), with the statistics of the batch where it is training. */
+const batchNorm: Lowering = (n, b) => {
+  const {site} = n;
+  const [x, scale, offset, mean, variance] = n.inputs;
+  const training = booleanAttribute(site, "is_training", true);
+  const epsilon = b.scalar(numberAttribute(site, "epsilon", 1e-4));
+  if (numberAttribute(site, "exponential_avg_factor", 1) !== 1) return b.refuse("a running average");
+  checkLayout(site, b);
+  const axes = [0, 1, 2];
+  const [mu, sigma] = training
+    ? (() => {
+        const batchMean = b.reduce("MEAN", x!, axes, false);
+        return [batchMean, b.reduce("MEAN", b.binary("SQUARED_DIFFERENCE", x!, batchMean), axes, false)];
+      })()
+    : [mean!, variance!];
+  const factor = b.mul(b.op("RSQRT", [b.add(sigma, epsilon)]), scale!);
+  const y = b.add(b.mul(b.sub(x!, mu), factor), offset!);
+  // The other outputs serve training; those that can be told are the statistics.
+  if (!training) return [y, mu, sigma, mu, sigma, mu].slice(0, n.types.length);
+  const shape = b.shape(x!).slice(0, 3);
+  if (!isStatic(shape)) return [y, mu, sigma, mu, sigma, mu].slice(0, n.types.length);
+  const count = product(shape) as number;
+  const unbiased = b.mul(sigma, b.scalar(count / Math.max(1, count - 1)));
+  return [y, mu, unbiased, mu, sigma, mu].slice(0, n.types.length);
+};
+
+const resize =
+  (op: "RESIZE_BILINEAR" | "RESIZE_NEAREST_NEIGHBOR"): Lowering =>
+  ({inputs: [x, size], types: [type], site}, b) => {
+    const attributes = {
+      alignCorners: booleanAttribute(site, "align_corners"),
+      halfPixelCenters: booleanAttribute(site, "half_pixel_centers"),
+    };
+    const source = op === "RESIZE_BILINEAR" ? b.cast(x!, "float32") : x!;
+    return b.op(op, [source], attributes, {operands: [b.operand(size!)], type: type!});
+  };
+
+const blocks =
+  (op: "SPACE_TO_DEPTH" | "DEPTH_TO_SPACE"): Lowering =>
+  ({inputs: [x], types: [type], site}, b) => {
+    checkLayout(site, b);
+    return b.op(op, [x!], {blockSize: numberAttribute(site, "block_size")}, {type: type!});
+  };
+
+const batchBlocks =
+  (op: "SPACE_TO_BATCH_ND" | "BATCH_TO_SPACE_ND"): Lowering =>
+  ({inputs: [x, block, pads], types: [type]}, b) => {
+    const rank = b.rank(x!);
+    if (rank !== 3 && rank !== 4) return b.refuse(`a tensor of rank ${rank}`);
+    const count = b.shape(block!)[0];
+    if (count === rank - 2) return b.raw(op, [x!, b.operand(block!), b.cast(pads!, "int32")], {}, [type!])[0]!;
+    if (rank !== 4 || count !== 1) return b.refuse(`${count} block sizes for rank ${rank}`);
+    const [size] = b.integers(block!, "block shape");
+    const [before, after] = b.integers(pads!, "paddings");
+    return b.raw(op, [x!, b.ints([size!, 1]), b.ints([before!, after!, 0, 0], [2, 2])], {}, [type!])[0]!;
+  };
+
+/** SOFTMAX works on the last axis, as TensorFlow's do. */
+const softmax: Lowering = ({inputs: [x]}, b) => b.op("SOFTMAX", [x!], {beta: 1});
+
+/** Both outputs: the loss of each row, and its gradient. */
+const crossEntropy: Lowering = ({inputs: [logits, labels]}, b) => {
+  const logProbabilities = b.op("LOG_SOFTMAX", [logits!]);
+  const loss = b.op("NEG", [b.reduce("SUM", b.mul(labels!, logProbabilities), [1], false)]);
+  return [loss, b.sub(b.op("SOFTMAX", [logits!], {beta: 1}), labels!)];
+};
+
+const fusedConv: Lowering = (n, b) => {
+  const names = n.attributes.fused_ops as readonly string[];
+  const [x, filter, ...args] = n.inputs;
+  let result = conv2d(b, {...n, inputs: [x!, filter!]}, names[0] === "BiasAdd" ? args[0] : undefined);
+  for (const name of names.slice(names[0] === "BiasAdd" ? 1 : 0)) {
+    const simple: Readonly<Record<string, string>> = {Relu: "RELU", Relu6: "RELU6", Elu: "ELU"};
+    if (simple[name] !== undefined) result = b.op(simple[name], [result]);
+    else if (name === "LeakyRelu")
+      result = b.op("LEAKY_RELU", [result], {alpha: numberAttribute(n.site, "leakyrelu_alpha", 0.2)});
+    else b.refuse(`it has ${name} fused`);
+  }
+  return result;
+};
+
+/** clamp, then round to the nearest of 2^bits levels; each range is nudged so that 0 is one of its levels. */
+function fakeQuant(n: LoweredNode, b: Lowerer, low: ArrayLike<number>, high: ArrayLike<number>): Ref {
+  const fr = Math.fround;
+  const quantMin = booleanAttribute(n.site, "narrow_range") ? 1 : 0;
+  const quantMax = 2 ** numberAttribute(n.site, "num_bits", 8) - 1;
+  const ranges = Array.from(low, (min, i) => {
+    const scale = fr(fr(high[i]! - min) / (quantMax - quantMin));
+    const fromMin = fr(quantMin - fr(min / scale));
+    const zero = fromMin < quantMin ? quantMin : fromMin > quantMax ? quantMax : Math.round(fromMin);
+    return {scale, inverse: fr(1 / scale), min: fr((quantMin - zero) * scale), max: fr((quantMax - zero) * scale)};
+  });
+  const of = (key: "scale" | "inverse" | "min" | "max") =>
+    b.floats(
+      ranges.map((range) => range[key]),
+      ranges.length === 1 ? [] : [ranges.length],
+    );
+  const clamped = b.binary("MAXIMUM", b.binary("MINIMUM", n.inputs[0]!, of("max")), of("min"));
+  const steps = b.op("FLOOR", [b.add(b.mul(b.sub(clamped, of("min")), of("inverse")), b.scalar(0.5))]);
+  return b.add(b.mul(steps, of("scale")), of("min"));
+}
+
+const fakeQuantVars: Lowering = (n, b) => {
+  const [min, max] = [b.constant(n.inputs[1]!), b.constant(n.inputs[2]!)];
+  if (!min || !max) return b.refuse("its range is computed");
+  return fakeQuant(n, b, numbersOf(min), numbersOf(max));
+};
+
+export const neuralLowerings: LoweringTable = {
+  Conv2D: conv2dOnly,
+  DepthwiseConv2dNative: depthwise,
+  Conv2DBackpropInput: transposeConv,
+  Conv3D: conv3d,
+  Conv3DBackpropInputV2: conv3dTranspose,
+  _FusedConv2D: fusedConv,
+  MaxPool: pool("MAX_POOL_2D"),
+  MaxPoolV2: pool("MAX_POOL_2D", true),
+  AvgPool: pool("AVERAGE_POOL_2D"),
+  MaxPool3D: pool3d("MAX_POOL_2D"),
+  AvgPool3D: pool3d("AVERAGE_POOL_2D"),
+  FusedBatchNorm: batchNorm,
+  FusedBatchNormV2: batchNorm,
+  FusedBatchNormV3: batchNorm,
+  LRN: ({inputs: [x], site}, b) =>
+    b.op("LOCAL_RESPONSE_NORMALIZATION", [x!], {
+      radius: numberAttribute(site, "depth_radius", 5),
+      bias: numberAttribute(site, "bias", 1),
+      alpha: numberAttribute(site, "alpha", 1),
+      beta: numberAttribute(site, "beta", 0.5),
+    }),
+  Softmax: softmax,
+  LogSoftmax: ({inputs: [x]}, b) => b.op("LOG_SOFTMAX", [x!]),
+  SoftmaxCrossEntropyWithLogits: crossEntropy,
+  ResizeBilinear: resize("RESIZE_BILINEAR"),
+  ResizeNearestNeighbor: resize("RESIZE_NEAREST_NEIGHBOR"),
+  SpaceToDepth: blocks("SPACE_TO_DEPTH"),
+  DepthToSpace: blocks("DEPTH_TO_SPACE"),
+  SpaceToBatchND: batchBlocks("SPACE_TO_BATCH_ND"),
+  BatchToSpaceND: batchBlocks("BATCH_TO_SPACE_ND"),
+  FakeQuantWithMinMaxArgs: (n, b) =>
+    fakeQuant(n, b, [numberAttribute(n.site, "min", -6)], [numberAttribute(n.site, "max", 6)]),
+  FakeQuantWithMinMaxVars: fakeQuantVars,
+  FakeQuantWithMinMaxVarsPerChannel: fakeQuantVars,
+  AdjustContrastv2: ({inputs: [x, factor]}, b) => {
+    const rank = b.rank(x!);
+    const mean = b.reduce("MEAN", x!, [rank - 3, rank - 2], true);
+    return b.add(b.mul(b.sub(x!, mean), factor!), mean);
+  },
+};
+
+function conv2dOnly(n: LoweredNode, b: Lowerer): Ref {
+  return conv2d(b, n);
+}

@@ -1,0 +1,257 @@
+/** Lowerings of what counts, picks, scatters and draws: histograms, scatter updates, suppression, random numbers. */
+import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
+import type {Ref} from "../ir/graph.ts";
+import {booleanAttribute, numberAttribute, numbersAttribute, stringAttribute} from "../ir/operators.ts";
+import {makeTensor} from "../ops/elements.ts";
+import {product} from "../ops/shapes.ts";
+import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
+import {reduceSegments} from "./reduce.ts";
+
+const maxMatches = 1 << 22;
+
+/** Indices of depth d into the leading dimensions of x, as indices into those dimensions flattened. */
+function flatIndices(
+  b: Lowerer,
+  indices: Ref,
+  shape: readonly number[],
+): {readonly ids: Ref; readonly rows: number; readonly count: number; readonly depth: number} {
+  const own = b.shape(indices);
+  const depth = own.at(-1)!;
+  if (!isStatic(own) || !isKnown(depth)) return b.refuse("the shape of its indices isn't known");
+  const leading = shape.slice(0, depth);
+  const count = product(own.slice(0, -1)) as number;
+  const weights = leading.map((_, i) => leading.slice(i + 1).reduce((a, c) => a * c, 1));
+  const matrix = b.reshape(b.cast(indices, "int32"), [count, depth]);
+  return {
+    ids: b.reduce("SUM", b.mul(matrix, b.ints(weights, [1, depth])), [1], false),
+    rows: leading.reduce((a, c) => a * c, 1),
+    count,
+    depth,
+  };
+}
+
+function staticShape(b: Lowerer, x: Ref): readonly number[] {
+  const shape = b.shape(x);
+  return isStatic(shape) ? shape : b.refuse("the shape of its operand isn't known");
+}
+
+/** For each row of x the last update that names it, found by comparing all indices with all rows. */
+const scatterUpdate: Lowering = ({inputs: [x, indices, updates]}, b) => {
+  const shape = staticShape(b, x!);
+  const {ids, rows, count, depth} = flatIndices(b, indices!, shape);
+  if (rows * count > maxMatches) return b.refuse("too many indices");
+  const numbers = b.ints(
+    Array.from({length: rows}, (_, i) => i),
+    [rows, 1],
+  );
+  const matches = b.cast(b.raw("EQUAL", [numbers, b.reshape(ids, [1, count])])[0]!, "int32");
+  const ordinals = b.ints(
+    Array.from({length: count}, (_, i) => i + 1),
+    [1, count],
+  );
+  const last = b.reduce("REDUCE_MAX", b.mul(matches, ordinals), [1], false);
+  const hit = b.raw("GREATER", [last, b.ints([0], [])])[0]!;
+  const pick = b.binary("MAXIMUM", b.sub(last, b.ints([1], [])), b.ints([0], []));
+  const rest = shape.slice(depth);
+  const values = b.gather(b.reshape(updates!, [count, ...rest]), pick, 0);
+  const wide = b.reshape(hit, [rows, ...rest.map(() => 1)]);
+  return b.reshape(b.select(wide, values, b.reshape(x!, [rows, ...rest])), shape);
+};
+
+const scatterExtreme =
+  (op: "MAX" | "MIN"): Lowering =>
+  ({inputs: [x, indices, updates]}, b) => {
+    const shape = staticShape(b, x!);
+    const {ids, rows, count, depth} = flatIndices(b, indices!, shape);
+    const rest = shape.slice(depth);
+    const extremes = reduceSegments(b, b.reshape(updates!, [count, ...rest]), ids, rows, op);
+    return b.binary(op === "MAX" ? "MAXIMUM" : "MINIMUM", x!, b.reshape(extremes, shape));
+  };
+
+const invertPermutation: Lowering = ({inputs: [x], types: [type]}, b) => {
+  const [n] = staticShape(b, x!);
+  const column = b.reshape(b.cast(x!, "int32"), [n!, 1]);
+  const numbers = b.ints(Array.from({length: n!}, (_, i) => i));
+  const inverse = b.raw("SCATTER_ND", [column, numbers, b.ints([n!])], {}, [{dtype: "int32", shape: [n!]}])[0]!;
+  return b.cast(inverse, type!.dtype);
+};
+
+/** How many predictions of a row are larger than the target's: fewer than k. */
+const inTopK: Lowering = ({inputs: [predictions, targets, k]}, b) => {
+  const [rows, classes] = b.shape(predictions!) as Shape & readonly [number, number];
+  const ids = b.reshape(b.cast(targets!, "int32"), [rows, 1]);
+  const score = b.raw("GATHER", [predictions!, ids], {axis: 1, batchDims: 1}, [
+    {dtype: "float32", shape: [rows, 1]},
+  ])[0]!;
+  if (!isKnown(classes)) return b.refuse("the number of classes isn't known");
+  const larger = b.cast(b.raw("GREATER", [predictions!, score])[0]!, "int32");
+  const count = b.reduce("SUM", larger, [1], false);
+  const finite = b.raw("EQUAL", [b.mul(score, b.scalar(0)), b.scalar(0)])[0]!;
+  const few = b.raw("LESS", [count, b.cast(k!, "int32")])[0]!;
+  return b.raw("LOGICAL_AND", [few, b.reshape(finite, [rows])])[0]!;
+};
+
+/** One-hot rows, summed. Ids beyond the size count nowhere. */
+function countIds(b: Lowerer, ids: Ref, size: number, weights: Ref | undefined, axis: number): Ref {
+  const hot = b.raw("ONE_HOT", [b.cast(ids, "int32"), b.ints([size], []), b.scalar(1), b.scalar(0)], {axis: -1}, [
+    {dtype: "float32", shape: [...b.shape(ids), size]},
+  ])[0]!;
+  const weighted = weights === undefined ? hot : b.mul(hot, b.reshape(weights, [...b.shape(weights), 1]));
+  return b.reduce("SUM", weighted, [axis], false);
+}
+
+const denseBincount: Lowering = ({inputs: [ids, size, weights], types: [type], site}, b) => {
+  const [count] = b.integers(size!, "size");
+  const rank = b.rank(ids!);
+  const isWeighted = !b.shape(weights!).includes(0);
+  const dtype = b.dtype(weights!);
+  if (dtype !== "float32" && isWeighted) return b.refuse(`weights of ${dtype}`);
+  const sums = countIds(b, ids!, count!, isWeighted ? weights! : undefined, rank - 1);
+  const result = booleanAttribute(site, "binary_output") ? b.binary("MINIMUM", sums, b.scalar(1)) : sums;
+  return b.cast(result, type!.dtype);
+};
+
+/** floor((x − low)·n/(high − low)), at the edges the first and last bin. */
+const histogram: Lowering = ({inputs: [values, range, bins], types: [type]}, b) => {
+  const [count] = b.integers(bins!, "number of bins");
+  const edge = (i: number) => b.reshape(b.slice(range!, [i], [1]), []);
+  const [low, high] = [edge(0), edge(1)];
+  const scaled = b.mul(b.div(b.sub(values!, low), b.sub(high, low)), b.scalar(count!));
+  const clipped = b.binary("MINIMUM", b.binary("MAXIMUM", b.op("FLOOR", [scaled]), b.scalar(0)), b.scalar(count! - 1));
+  const size = product(b.shape(values!));
+  const ids = b.reshape(b.cast(clipped, "int32"), [size]);
+  return b.cast(countIds(b, ids, count!, undefined, 0), type!.dtype);
+};
+
+/** Suppression with a fixed number of results and their count; results that vary in number have no buffer to go to. */
+const suppression =
+  (soft: boolean): Lowering =>
+  ({inputs, types, site}, b) => {
+    if (!booleanAttribute(site, "pad_to_max_output_size"))
+      return b.refuse("the number of its results isn't fixed (pad_to_max_output_size)");
+    const [boxes, scores, size, overlap, threshold, sigma] = inputs;
+    const [count] = b.integers(size!, "max_output_size");
+    const operands = [boxes!, scores!, b.ints([count!], []), overlap!, threshold!, ...(soft ? [sigma!] : [])];
+    const shape = [count!];
+    const found = b.raw(soft ? "NON_MAX_SUPPRESSION_V5" : "NON_MAX_SUPPRESSION_V4", operands, {}, [
+      {dtype: "int32", shape},
+      ...(soft ? [{dtype: "float32" as const, shape}] : []),
+      {dtype: "int32", shape: []},
+    ]);
+    return found.slice(0, types.length);
+  };
+
+/** Patches by a convolution whose filter has a 1 for each element of the patch. */
+const patches: Lowering = ({inputs: [x], types: [type], site}, b) => {
+  const [, height, width] = numbersAttribute(site, "ksizes");
+  const [, strideH, strideW] = numbersAttribute(site, "strides");
+  const [, rateH, rateW] = numbersAttribute(site, "rates");
+  const channels = b.shape(x!)[3]!;
+  if (!isKnown(channels) || b.dtype(x!) !== "float32")
+    return b.refuse("the number of channels isn't known, or its data isn't float32");
+  const size = height! * width! * channels;
+  const filter = makeTensor("float32", [size, height!, width!, channels], (i) =>
+    Math.floor(i / size) === i % size ? 1 : 0,
+  );
+  const bias = b.value(makeTensor("float32", [size], () => 0));
+  return b.op(
+    "CONV_2D",
+    [x!, b.value(filter), bias],
+    {
+      padding: stringAttribute(site, "padding"),
+      strideH: strideH!,
+      strideW: strideW!,
+      dilationHFactor: rateH!,
+      dilationWFactor: rateW!,
+      fusedActivationFunction: "NONE",
+    },
+    {type: type!},
+  );
+};
+
+/** TensorFlow's formula; hue is 0 where all channels are equal. */
+const rgbToHsv: Lowering = ({inputs: [x]}, b) => {
+  const last = b.rank(x!) - 1;
+  const shape = b.shape(x!);
+  const channel = (i: number) =>
+    b.slice(
+      x!,
+      shape.map((_, axis) => (axis === last ? i : 0)),
+      shape.map((_, axis) => (axis === last ? 1 : -1)),
+    );
+  const [red, green, blue] = [channel(0), channel(1), channel(2)];
+  const value = b.reduce("REDUCE_MAX", x!, [last], true);
+  const range = b.sub(value, b.reduce("REDUCE_MIN", x!, [last], true));
+  const [zero, one] = [b.scalar(0), b.scalar(1)];
+  const isGray = b.raw("LESS_EQUAL", [range, zero])[0]!;
+  const isBlack = b.raw("LESS_EQUAL", [value, zero])[0]!;
+  const saturation = b.select(isBlack, zero, b.div(range, b.select(isBlack, one, value)));
+  const norm = b.div(b.scalar(1 / 6), b.select(isGray, one, range));
+  const turn = (p: Ref, q: Ref, offset: number) => b.add(b.mul(norm, b.sub(p, q)), b.scalar(offset));
+  const fromGreen = b.select(b.raw("EQUAL", [green, value])[0]!, turn(blue, red, 2 / 6), turn(red, green, 4 / 6));
+  const angle = b.select(b.raw("EQUAL", [red, value])[0]!, turn(green, blue, 0), fromGreen);
+  const positive = b.select(b.raw("LESS", [angle, zero])[0]!, b.add(angle, one), angle);
+  return b.concat([b.select(isGray, zero, positive), saturation, value], last);
+};
+
+/** a & b of 32 bits: 2·((a≫1) & (b≫1)) is the sum of the halves less their exclusive or, and the last bits multiply. */
+function bitwiseAnd(b: Lowerer, x: Ref, y: Ref): Ref {
+  const one = b.ints([1], []);
+  const half = (value: Ref) => b.raw("RIGHT_SHIFT", [value, b.add(b.mul(value, b.ints([0], [])), one)])[0]!;
+  const [hx, hy] = [half(x), half(y)];
+  const double = b.sub(b.add(hx, hy), b.raw("BITWISE_XOR", [hx, hy])[0]!);
+  const [lx, ly] = [b.sub(x, b.add(hx, hx)), b.sub(y, b.add(hy, hy))];
+  return b.add(double, b.mul(lx, ly));
+}
+
+const bitwise =
+  (f: (b: Lowerer, x: Ref, y: Ref) => Ref): Lowering =>
+  ({inputs: [x, y]}, b) => {
+    const dtype = b.dtype(x!);
+    if (!["int8", "int16", "int32", "uint8", "uint16"].includes(dtype)) return b.refuse(`bits of ${dtype}`);
+    return b.cast(f(b, b.cast(x!, "int32"), b.cast(y!, "int32")), dtype);
+  };
+
+const random =
+  (op: "RANDOM_UNIFORM" | "RANDOM_STANDARD_NORMAL"): Lowering =>
+  (n, b) => {
+    if (n.types[0]!.dtype !== "float32") return b.refuse(`random numbers of ${n.types[0]!.dtype}`);
+    b.note(`${n.op}: the same distribution as in TensorFlow, not the same numbers`);
+    return draw(n, b, op, n.inputs[0]!);
+  };
+
+function draw(n: LoweredNode, b: Lowerer, op: string, shape: Ref): Ref {
+  const seeds = {seed: numberAttribute(n.site, "seed", 0), seed2: numberAttribute(n.site, "seed2", 0)};
+  return b.raw(op, [b.operand(shape)], seeds, [{dtype: "float32", shape: n.types[0]!.shape}])[0]!;
+}
+
+/** low + floor(u·(high − low)), of which the last is kept out by rounding errors. */
+const randomInt: Lowering = (n, b) => {
+  const [shape, low, high] = n.inputs;
+  const {dtype} = n.types[0]!;
+  const [from, to] = [b.integers(low!, "minval")[0]!, b.integers(high!, "maxval")[0]!];
+  if (to - from > 2 ** 23) return b.refuse("a range that float32 can't hold");
+  b.note(`${n.op}: the same distribution as in TensorFlow, not the same numbers`);
+  const steps = b.op("FLOOR", [b.mul(draw(n, b, "RANDOM_UNIFORM", shape!), b.scalar(to - from))]);
+  return b.cast(b.add(b.binary("MINIMUM", steps, b.scalar(to - from - 1)), b.scalar(from)), dtype);
+};
+
+export const selectionLowerings: LoweringTable = {
+  TensorScatterUpdate: scatterUpdate,
+  TensorScatterMax: scatterExtreme("MAX"),
+  TensorScatterMin: scatterExtreme("MIN"),
+  InvertPermutation: invertPermutation,
+  InTopKV2: inTopK,
+  DenseBincount: denseBincount,
+  HistogramFixedWidth: histogram,
+  NonMaxSuppressionV4: suppression(false),
+  NonMaxSuppressionV5: suppression(true),
+  ExtractImagePatches: patches,
+  RGBToHSV: rgbToHsv,
+  BitwiseAnd: bitwise(bitwiseAnd),
+  BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y))),
+  LeftShift: bitwise((b, x, y) => b.mul(x, b.binary("POW", b.ints([2], []), y))),
+  RandomUniform: random("RANDOM_UNIFORM"),
+  RandomStandardNormal: random("RANDOM_STANDARD_NORMAL"),
+  RandomUniformInt: randomInt,
+};

@@ -1,0 +1,188 @@
+/**
+ * Folds scales and offsets per channel into the weights before them (specs/convert.md §4.13):
+ *
+ *     FusedBatchNorm(x; γ, β, μ, σ²)  →  x·s + t,  s = γ/sqrt(σ² + ε),  t = β − μ·s
+ *     conv(x, w)·s                    →  conv(x, w·s)
+ *     (conv(x, w) + c)·s              →  conv(x, w·s) + c·s
+ *     conv(x, w)/s                    →  conv(x, w/s)
+ *     (y + c) + t                     →  y + (c + t)
+ *
+ * The spelled-out forms of batch normalisation are x·s + t once their constants are folded.
+ */
+import {dtypes, type Tensor} from "@tf-trusted/tensor";
+import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
+import type {Node, Ref} from "../ir/graph.ts";
+import {broadcastStrides, float32Tensor, indexMap, makeTensor, numbersOf} from "../ops/elements.ts";
+import {tfTable} from "../ops/tf/index.ts";
+import type {Pass} from "./pass.ts";
+
+export const batchNorm: Pass = {
+  name: "batch-norm",
+  run: (graph, tally) =>
+    rewriteGraph(graph, tfTable, (node, b) => {
+      if (/^tf\.FusedBatchNorm/.test(node.op)) {
+        const spelled = spellOut(node, b);
+        if (spelled !== undefined) tally("batch norms spelled out");
+        return spelled;
+      }
+      if (node.op === "tf.BatchNormWithGlobalNormalization") return spellOutOld(node, b);
+      const folded = foldScale(node, b) ?? joinOffsets(node, b);
+      if (folded !== undefined) tally("scales and offsets folded");
+      return folded === undefined ? undefined : [folded];
+    }),
+};
+
+function spellOut(node: Node, b: Rewriter): readonly Ref[] | undefined {
+  const [x, ...parameters] = node.inputs;
+  const values = parameters.map((ref) => b.constantAt(ref));
+  if (node.attributes.is_training !== false || node.attributes.data_format !== "NHWC") return undefined;
+  if (!values.every((value) => value?.dtype === "float32")) return undefined;
+  const [gamma, beta, mean, variance] = values.map((value) => numbersOf(value!));
+  const y = scaleAndShift(b, x!, gamma!, beta!, mean!, variance!, node.attributes.epsilon as number);
+  // Nobody uses the others after training: they would be the statistics.
+  return [y, parameters[2]!, parameters[3]!, parameters[2]!, parameters[3]!, parameters[2]!].slice(
+    0,
+    node.outputs.length,
+  );
+}
+
+/** Inputs: t, m, v, beta, gamma. */
+function spellOutOld(node: Node, b: Rewriter): readonly Ref[] | undefined {
+  const [x, ...parameters] = node.inputs;
+  const values = parameters.map((ref) => b.constantAt(ref));
+  if (!values.every((value) => value?.dtype === "float32")) return undefined;
+  const [mean, variance, beta, gamma] = values.map((value) => numbersOf(value!));
+  const scales = node.attributes.scale_after_normalization === true ? gamma! : Array.from(gamma!, () => 1);
+  return [scaleAndShift(b, x!, scales, beta!, mean!, variance!, node.attributes.variance_epsilon as number)];
+}
+
+function scaleAndShift(
+  b: Rewriter,
+  x: Ref,
+  gamma: ArrayLike<number>,
+  beta: ArrayLike<number>,
+  mean: ArrayLike<number>,
+  variance: ArrayLike<number>,
+  epsilon: number,
+): Ref {
+  const scale = Array.from(gamma, (value, i) => value / Math.sqrt(variance[i]! + epsilon));
+  const shift = scale.map((value, i) => beta[i]! - mean[i]! * value);
+  const scaled = b.op("tf.Mul", [x, b.constant(float32Tensor(scale))]);
+  return b.op("tf.AddV2", [scaled, b.constant(float32Tensor(shift))]);
+}
+
+/** Which axis of a weight is the output channel's, and how the flat index of a weight gives the channel. */
+const weighted: Readonly<
+  Record<
+    string,
+    {
+      readonly weights: number;
+      readonly data: number;
+      channelOf: (node: Node, shape: readonly number[]) => (index: number) => number;
+    }
+  >
+> = {
+  "tf.Conv2D": {weights: 1, data: 0, channelOf: (_, shape) => (i) => i % shape[3]!},
+  "tf.Conv3D": {weights: 1, data: 0, channelOf: (_, shape) => (i) => i % shape[4]!},
+  "tf.DepthwiseConv2dNative": {weights: 1, data: 0, channelOf: (_, shape) => (i) => i % (shape[2]! * shape[3]!)},
+  // [height, width, out, in]
+  "tf.Conv2DBackpropInput": {
+    weights: 1,
+    data: 2,
+    channelOf: (_, shape) => (i) => Math.floor(i / shape[3]!) % shape[2]!,
+  },
+  "tf.MatMul": {
+    weights: 1,
+    data: 0,
+    channelOf: (node, shape) =>
+      node.attributes.transpose_b === true ? (i) => Math.floor(i / shape[1]!) : (i) => i % shape[1]!,
+  },
+};
+
+const adders = new Set(["tf.Add", "tf.AddV2", "tf.BiasAdd", "tf.BiasAddV1"]);
+
+function foldScale(node: Node, b: Rewriter): Ref | undefined {
+  const divides = node.op === "tf.RealDiv";
+  if (node.op !== "tf.Mul" && !divides) return undefined;
+  const [left, right] = node.inputs as [Ref, Ref];
+  const [value, factor] = b.constantAt(right) ? [left, right] : divides ? [right, left] : [right, left];
+  const scale = b.constantAt(factor);
+  if (scale?.dtype !== "float32" || b.constantAt(value) || (divides && factor === left)) return undefined;
+  const producer = b.producer(value)!;
+  if (b.uses(value) > 1 || b.isOutput(value)) return undefined;
+  const channels = b.type(value).shape?.at(-1);
+  if (typeof channels !== "number") return undefined;
+  const factors = perChannel(scale, channels, b.type(value).shape!.length);
+  if (factors === undefined) return undefined;
+  const scales = divides ? Array.from(factors, (each) => 1 / each) : factors;
+  if (!Array.from(scales).every(Number.isFinite)) return undefined;
+  if (weighted[producer.op]) return scaleWeights(producer, scales, b);
+  if (!adders.has(producer.op) || producer.attributes.data_format === "NCHW") return undefined;
+  const [sum, offset] = splitConstant(producer, b);
+  if (sum === undefined || b.uses(sum) > 1 || b.isOutput(sum)) return undefined;
+  const inner = b.producer(sum)!;
+  const offsets = perChannel(b.constantAt(offset!)!, channels, b.type(value).shape!.length);
+  if (!weighted[inner.op] || offsets === undefined || b.type(sum).shape?.at(-1) !== channels) return undefined;
+  const scaled = scaleWeights(inner, scales, b);
+  if (scaled === undefined) return undefined;
+  const shifted = float32Tensor(Array.from(offsets, (each, i) => each * scales[i]!));
+  return b.op("tf.AddV2", [scaled, b.constant(shifted)]);
+}
+
+function scaleWeights(node: Node, scales: ArrayLike<number>, b: Rewriter): Ref | undefined {
+  const {weights: at, channelOf} = weighted[node.op]!;
+  const weights = b.constantAt(node.inputs[at]!);
+  if (weights?.dtype !== "float32" || node.attributes.data_format === "NCHW") return undefined;
+  const channel = channelOf(node, weights.shape);
+  const values = weights.data as Float32Array;
+  const scaled = b.constant(makeTensor("float32", weights.shape, (i) => values[i]! * scales[channel(i)]!));
+  const inputs = node.inputs.map((ref, i) => (i === at ? scaled : ref));
+  return b.op(node.op, inputs, node.attributes);
+}
+
+/** The other operand and the constant of an addition. */
+function splitConstant(node: Node, b: Rewriter): readonly [Ref, Ref] | readonly [undefined, undefined] {
+  const [x, y] = node.inputs as [Ref, Ref];
+  if (b.constantAt(y)?.dtype === "float32") return [x, y];
+  if (b.constantAt(x)?.dtype === "float32" && !node.op.startsWith("tf.Bias")) return [y, x];
+  return [undefined, undefined];
+}
+
+/** (y + c) + t, and (y + c) − t, of constants per channel. */
+function joinOffsets(node: Node, b: Rewriter): Ref | undefined {
+  const subtracts = node.op === "tf.Sub";
+  if (!adders.has(node.op) && !subtracts) return undefined;
+  if (node.attributes.data_format === "NCHW") return undefined;
+  const [outer, t] = splitConstant(node, b);
+  if (outer === undefined || (subtracts && t !== node.inputs[1]) || b.uses(outer) > 1 || b.isOutput(outer))
+    return undefined;
+  const inner = b.producer(outer)!;
+  if (!adders.has(inner.op) || inner.attributes.data_format === "NCHW") return undefined;
+  const [y, c] = splitConstant(inner, b);
+  const rank = b.type(outer).shape?.length;
+  const channels = b.type(outer).shape?.at(-1);
+  if (y === undefined || rank === undefined || typeof channels !== "number" || b.type(y).shape?.at(-1) !== channels)
+    return undefined;
+  const weights = b.producer(y)!;
+  // Sums are rounded differently: only where they go into a bias anyway.
+  if (!weighted[weights.op]) return undefined;
+  const [first, second] = [
+    perChannel(b.constantAt(c!)!, channels, rank),
+    perChannel(b.constantAt(t!)!, channels, rank),
+  ];
+  if (first === undefined || second === undefined) return undefined;
+  const joined = float32Tensor(Array.from(first, (each, i) => (subtracts ? each - second[i]! : each + second[i]!)));
+  return b.op("tf.AddV2", [y, b.constant(joined)]);
+}
+
+/** A constant that broadcasts along the last axis only, as one value a channel. */
+function perChannel(value: Tensor, channels: number, rank: number): ArrayLike<number> | undefined {
+  const {shape} = value;
+  if (dtypes[value.dtype].kind !== "float" || shape.length > rank) return undefined;
+  if (shape.slice(0, -1).some((size) => size !== 1)) return undefined;
+  const last = shape.at(-1) ?? 1;
+  if (last !== channels && last !== 1) return undefined;
+  const values = numbersOf(value);
+  const map = indexMap([channels], broadcastStrides([last], [channels]));
+  return Array.from({length: channels}, (_, i) => values[map(i)]!);
+}

@@ -1,0 +1,45 @@
+/**
+ * Constant folding: nodes of constant inputs are computed by the reference evaluator, and integer values that follow from
+ * shapes become constants (specs/convert.md §4.10). What would grow beyond a megabyte is left to the run time.
+ */
+import type {DType, Tensor} from "@tf-trusted/tensor";
+import {rewriteGraph} from "../ir/builder.ts";
+import {isKnown, isStatic} from "../ir/dims.ts";
+import type {TensorType} from "../ir/graph.ts";
+import {makeTensor, maxFoldedBytes, sizeOfType} from "../ops/elements.ts";
+import {tfTable} from "../ops/tf/index.ts";
+import type {Pass} from "./pass.ts";
+
+export const fold: Pass = {
+  name: "fold",
+  run: (graph, tally) =>
+    rewriteGraph(graph, tfTable, (node, b) => {
+      if (!node.op.startsWith("tf.") || node.outputs.length === 0) return undefined;
+      const row = tfTable.get(node.op);
+      if (row === undefined) return undefined;
+      const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
+      const types = row.infer(site);
+      const known = types.map(fromElements);
+      const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
+      if (values === undefined) return undefined;
+      tally("constants folded");
+      return values.map((value, i) => b.constant(value, i === 0 ? `${node.name}/value` : `${node.name}/value_${i}`));
+
+      function evaluate(): Tensor[] | undefined {
+        const inputs = site.constants;
+        if (row!.evaluate === undefined || !inputs.every((each) => each !== undefined)) return undefined;
+        if (!types.every((type) => isStatic(type.shape) && isBounded(type, inputs as Tensor[]))) return undefined;
+        return row!.evaluate(site, inputs as Tensor[], types);
+      }
+    }),
+};
+
+function fromElements(type: TensorType): Tensor | undefined {
+  if (!type.elements?.every(isKnown) || !isStatic(type.shape)) return undefined;
+  const elements = type.elements as readonly number[];
+  return makeTensor(type.dtype as DType, type.shape, (i) => elements[i]!);
+}
+
+function isBounded(type: TensorType, inputs: readonly Tensor[]): boolean {
+  return sizeOfType(type) <= Math.max(maxFoldedBytes, ...inputs.map((input) => 2 * input.bytes.length));
+}

@@ -1,0 +1,49 @@
+/** The ordered list of passes before the lowering (target-neutral) and after it. */
+import {batchNorm} from "./batch-norm.ts";
+import {dedupe} from "./dedupe.ts";
+import {fold} from "./fold.ts";
+import {forward} from "./forward.ts";
+import {fuseActivations, fuseBias} from "./fuse.ts";
+import {layout} from "./layout.ts";
+import {narrow} from "./narrow.ts";
+import {outputs} from "./outputs.ts";
+import type {Pass} from "./pass.ts";
+import {patterns} from "./patterns.ts";
+import {prune} from "./prune.ts";
+import {reshapes} from "./reshapes.ts";
+import {transposes} from "./transposes.ts";
+
+export const sourcePasses: readonly Pass[] = [
+  prune,
+  forward,
+  fold,
+  forward,
+  prune,
+  narrow,
+  fold,
+  layout,
+  fold,
+  transposes,
+  transposes,
+  batchNorm,
+  batchNorm,
+  patterns,
+  fold,
+  dedupe,
+  prune,
+];
+
+export const targetPasses: readonly Pass[] = [
+  prune,
+  dedupe,
+  reshapes,
+  prune,
+  fuseBias,
+  prune,
+  fuseActivations,
+  dedupe,
+  prune,
+  outputs,
+];
+
+export type {Pass, Tally} from "./pass.ts";

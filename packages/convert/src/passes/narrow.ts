@@ -1,0 +1,100 @@
+/**
+ * float64, float16 and bfloat16 are computed in float32 (specs/convert.md §4.18): the kernels know nothing else. Inputs
+ * and outputs keep their dtypes, by casts; complex128 isn't narrowed.
+ */
+import type {Tensor} from "@tf-trusted/tensor";
+import {GraphBuilder} from "../ir/builder.ts";
+import {
+  type Attribute,
+  type Attributes,
+  type Graph,
+  indexOf,
+  nodeOf,
+  type Port,
+  type Ref,
+  type TensorType,
+} from "../ir/graph.ts";
+import {castTensor} from "../ops/elements.ts";
+import {tfTable} from "../ops/tf/index.ts";
+import type {Pass} from "./pass.ts";
+
+const narrowed: ReadonlySet<string> = new Set(["float64", "float16", "bfloat16"]);
+
+export const narrow: Pass = {
+  name: "narrow",
+  run: (graph, tally) => {
+    const affected = graph.nodes.filter((node) => node.outputs.some((type) => narrowed.has(type.dtype)));
+    if (affected.length === 0) return graph;
+    for (const node of affected) {
+      if (node.op === "const") continue;
+      tally(`${node.outputs.find((type) => narrowed.has(type.dtype))!.dtype} computed in float32`);
+    }
+    return new Narrower(graph).run();
+  },
+};
+
+class Narrower extends GraphBuilder {
+  readonly #graph: Graph;
+  readonly #replaced = new Map<Ref, Ref>();
+
+  constructor(graph: Graph) {
+    super(tfTable, new Set(graph.nodes.map((node) => node.name)));
+    this.#graph = graph;
+  }
+
+  run(): Graph {
+    for (const node of this.#graph.nodes) {
+      const inputs = node.inputs.map((ref) => this.#resolve(ref));
+      if (node.op === "input") {
+        this.keep(node);
+        const [type] = node.outputs;
+        if (narrowed.has(type!.dtype))
+          this.#replaced.set(`${node.name}:0`, this.#cast(`${node.name}:0`, type!.dtype, "float32"));
+      } else if (node.op === "const" && narrowed.has(node.outputs[0]!.dtype)) {
+        const value = castTensor(node.attributes.value as Tensor, "float32")!;
+        this.keep({...node, attributes: {value}, outputs: [{dtype: "float32", shape: value.shape}]});
+      } else {
+        this.origin = node.origin ?? node.name;
+        const attributes = narrowAttributes(node.attributes);
+        const outputs = this.knows(node.op)
+          ? this.inferTypes(node.op, inputs, attributes, this.origin)
+          : node.outputs.map(narrowType);
+        this.keep({...node, inputs, attributes, outputs});
+      }
+    }
+    this.origin = undefined;
+    const outputs = this.#graph.outputs.map(({name, ref}): Port => {
+      const dtype = this.#dtypeBefore(ref);
+      const target = this.#resolve(ref);
+      return {name, ref: narrowed.has(dtype) ? (target === ref ? this.#cast(target, "float32", dtype) : ref) : target};
+    });
+    return this.build(this.#graph.inputs, outputs);
+  }
+
+  #resolve(ref: Ref): Ref {
+    return this.#replaced.get(ref) ?? ref;
+  }
+
+  #cast(ref: Ref, from: string, to: string): Ref {
+    return this.op("tf.Cast", [ref], {SrcT: from, DstT: to, Truncate: false}, {name: `${nodeOf(ref)}/${to}`});
+  }
+
+  #dtypeBefore(ref: Ref): string {
+    return this.#graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!.dtype;
+  }
+}
+
+const narrowType = (type: TensorType): TensorType =>
+  narrowed.has(type.dtype) ? {dtype: "float32", shape: type.shape} : type;
+
+/** Attributes name dtypes, too. No other attribute has such a value. */
+function narrowAttributes(attributes: Attributes): Attributes {
+  const narrowValue = (value: Attribute): Attribute => {
+    if (typeof value === "string") return narrowed.has(value) ? "float32" : value;
+    if (Array.isArray(value) && value.some((each) => typeof each === "string" && narrowed.has(each))) {
+      return (value as readonly string[]).map((each) => (narrowed.has(each) ? "float32" : each));
+    }
+    return value;
+  };
+  return Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, narrowValue(value)]));
+}

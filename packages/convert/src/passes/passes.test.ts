@@ -1,0 +1,353 @@
+/** Every pass on the text of the IR: what goes in, what comes out, what it leaves alone. */
+import assert from "node:assert/strict";
+import {test} from "node:test";
+import {parseGraph, printGraph} from "../ir/text.ts";
+import {verifyGraph} from "../ir/verify.ts";
+import {sourcePasses, targetPasses} from "./index.ts";
+import {pruneGraph} from "./prune.ts";
+
+interface PassCase {
+  readonly pass: string;
+  readonly name: string;
+  readonly before: string;
+  /** After the pass and pruning; the same as before where it is absent. */
+  readonly after?: string;
+}
+
+const io = `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,2]
+`;
+
+const cases: readonly PassCase[] = [
+  {
+    pass: "prune",
+    name: "drops what no output needs, keeps inputs",
+    before: `${io}z = tf.Neg(x:0) : float32[x.0,2]\ny = tf.Abs(x:0) : float32[x.0,2]\n`,
+    after: `${io}y = tf.Abs(x:0) : float32[x.0,2]\n`,
+  },
+  {
+    pass: "forward",
+    name: "identities pass their input on",
+    before: `${io}i = tf.Identity(x:0) : float32[x.0,2]\ns = tf.StopGradient(i:0) : float32[x.0,2]\ny = tf.Abs(s:0) : float32[x.0,2]\n`,
+    after: `${io}y = tf.Abs(x:0) : float32[x.0,2]\n`,
+  },
+  {
+    pass: "forward",
+    name: "a constant condition decides",
+    before: `${io}c = const() {value: bool[] #01} : bool[]\nn = tf.Neg(x:0) : float32[x.0,2]\ns = tf.Select(c:0, x:0, n:0) : float32[x.0,2]\ny = tf.Abs(s:0) : float32[x.0,2]\n`,
+    after: `${io}y = tf.Abs(x:0) : float32[x.0,2]\n`,
+  },
+  {
+    pass: "fold",
+    name: "computes what depends on constants only",
+    before: `${io}a = const() {value: float32[2] <1, 4>} : float32[2]\nr = tf.Rsqrt(a:0) : float32[2]\ny = tf.Mul(x:0, r:0) : float32[x.0,2]\n`,
+    after: `${io}r/value = const() {value: float32[2] <1, 0.5>} : float32[2] @r\ny = tf.Mul(x:0, r/value:0) : float32[x.0,2]\n`,
+  },
+  {
+    pass: "fold",
+    name: "knows the parts of a shape that are known",
+    before: `${io}s = tf.Shape(x:0) {out_type: "int32"} : int32[2] = (x.0,2)
+b = const() {value: int32[1] <1>} : int32[1] = (1)
+e = const() {value: int32[1] <2>} : int32[1] = (2)
+c = tf.StridedSlice(s:0, b:0, e:0, b:0) {begin_mask: 0, ellipsis_mask: 0, end_mask: 0, new_axis_mask: 0, shrink_axis_mask: 1} : int32[] = (2)
+y = tf.Fill(b:0, c:0) : int32[1]
+`,
+    after: `${io}y/value = const() {value: int32[1] <2>} : int32[1] = (2) @y\n`.replace('"y" = y:0', '"y" = y/value:0'),
+  },
+  {
+    pass: "narrow",
+    name: "float64 inside, casts at the edges",
+    before: `${io.replace("float32[x.0,2]", "float64[3]")}y = tf.Tanh(x:0) : float64[3]\n`,
+    after:
+      io.replace("float32[x.0,2]", "float64[3]").replace("= y:0", "= y/float64:0") +
+      'x/float32 = tf.Cast(x:0) {DstT: "float32", SrcT: "float64", Truncate: false} : float32[3]\n' +
+      "y = tf.Tanh(x/float32:0) : float32[3]\n" +
+      'y/float64 = tf.Cast(y:0) {DstT: "float64", SrcT: "float32", Truncate: false} : float64[3]\n',
+  },
+  {
+    pass: "layout",
+    name: "channels move to the end, with transposes around",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[1,2,4,4]
+y = tf.MaxPool(x:0) {data_format: "NCHW", explicit_paddings: [], ksize: [1, 1, 2, 2], padding: "VALID", strides: [1, 1, 2, 2]} : float32[1,2,2,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Transpose_1:0
+x = input() : float32[1,2,4,4]
+y/const = const() {value: int32[4] <0, 2, 3, 1>} : int32[4] = (0,2,3,1) @y
+y/Transpose = tf.Transpose(x:0, y/const:0) : float32[1,4,4,2] @y
+y/MaxPool = tf.MaxPool(y/Transpose:0) {data_format: "NHWC", explicit_paddings: [], ksize: [1, 2, 2, 1], padding: "VALID", strides: [1, 2, 2, 1]} : float32[1,2,2,2] @y
+y/const_1 = const() {value: int32[4] <0, 3, 1, 2>} : int32[4] = (0,3,1,2) @y
+y/Transpose_1 = tf.Transpose(y/MaxPool:0, y/const_1:0) : float32[1,2,2,2] @y
+`,
+  },
+  {
+    pass: "transposes",
+    name: "two that undo each other go, past what is elementwise",
+    before: `${io}p = const() {value: int32[2] <1, 0>} : int32[2] = (1,0)
+t = tf.Transpose(x:0, p:0) : float32[2,x.0]
+r = tf.Relu(t:0) : float32[2,x.0]
+y = tf.Transpose(r:0, p:0) : float32[x.0,2]
+`,
+    after: `${io.replace("= y:0", "= r/Relu:0")}r/Relu = tf.Relu(x:0) : float32[x.0,2] @r\n`,
+  },
+  {
+    pass: "transposes",
+    name: "one that others use stays",
+    before: `${io}p = const() {value: int32[2] <1, 0>} : int32[2] = (1,0)
+t = tf.Transpose(x:0, p:0) : float32[2,x.0]
+r = tf.Relu(t:0) : float32[2,x.0]
+y = tf.Maximum(r:0, t:0) : float32[2,x.0]
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "a scale goes into the weights before it",
+    before: `${io}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+s = const() {value: float32[2] <10, 100>} : float32[2]
+m = tf.MatMul(x:0, w:0) : float32[x.0,2]
+y = tf.Mul(m:0, s:0) : float32[x.0,2]
+`,
+    after: `${io.replace("= y:0", "= y/MatMul:0")}y/const = const() {value: float32[2,2] <10, 200, 30, 400>} : float32[2,2] @y
+y/MatMul = tf.MatMul(x:0, y/const:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "weights whose product is used elsewhere stay",
+    before: `${io}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+s = const() {value: float32[2] <10, 100>} : float32[2]
+m = tf.MatMul(x:0, w:0) : float32[x.0,2]
+n = tf.Mul(m:0, s:0) : float32[x.0,2]
+y = tf.Maximum(n:0, m:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "patterns",
+    name: "space to batch, convolution, batch to space",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[1,8,8,1]
+b = const() {value: int32[2] <2, 2>} : int32[2] = (2,2)
+p = const() {value: int32[2,2] <2, 2, 2, 2>} : int32[2,2]
+c = const() {value: int32[2,2] <0, 0, 0, 0>} : int32[2,2]
+w = const() {value: float32[3,3,1,1] <1, 2, 3, 4, 5, 6, 7, 8, 9>} : float32[3,3,1,1]
+s = tf.SpaceToBatchND(x:0, b:0, p:0) : float32[4,6,6,1]
+v = tf.Conv2D(s:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], explicit_paddings: [], padding: "VALID", strides: [1, 1, 1, 1]} : float32[4,4,4,1]
+y = tf.BatchToSpaceND(v:0, b:0, c:0) : float32[1,8,8,1]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Conv2D:0
+x = input() : float32[1,8,8,1]
+w = const() {value: float32[3,3,1,1] <1, 2, 3, 4, 5, 6, 7, 8, 9>} : float32[3,3,1,1]
+y/const = const() {value: int32[4,2] <0, 0, 2, 2, 2, 2, 0, 0>} : int32[4,2] @y
+y/Pad = tf.Pad(x:0, y/const:0) : float32[1,12,12,1] @y
+y/Conv2D = tf.Conv2D(y/Pad:0, w:0) {data_format: "NHWC", dilations: [1, 2, 2, 1], explicit_paddings: [], padding: "VALID", strides: [1, 1, 1, 1]} : float32[1,8,8,1] @y
+`,
+  },
+  {
+    pass: "patterns",
+    name: "gelu by erf",
+    before: `${io}h = const() {value: float32[] <0.5>} : float32[]
+r = const() {value: float32[] <0.7071067690849304>} : float32[]
+o = const() {value: float32[] <1>} : float32[]
+a = tf.Mul(x:0, r:0) : float32[x.0,2]
+e = tf.Erf(a:0) : float32[x.0,2]
+p = tf.AddV2(e:0, o:0) : float32[x.0,2]
+m = tf.Mul(h:0, x:0) : float32[x.0,2]
+y = tf.Mul(m:0, p:0) : float32[x.0,2]
+`,
+    after: `${io.replace("= y:0", "= y/Gelu:0")}y/Gelu = tf.Gelu(x:0) {approximate: false} : float32[x.0,2] @y\n`,
+  },
+  {
+    pass: "patterns",
+    name: "not gelu: another value is multiplied",
+    before: `${io}h = const() {value: float32[] <0.5>} : float32[]
+r = const() {value: float32[] <0.7071067690849304>} : float32[]
+o = const() {value: float32[] <1>} : float32[]
+z = tf.Abs(x:0) : float32[x.0,2]
+a = tf.Mul(x:0, r:0) : float32[x.0,2]
+e = tf.Erf(a:0) : float32[x.0,2]
+p = tf.AddV2(e:0, o:0) : float32[x.0,2]
+m = tf.Mul(h:0, z:0) : float32[x.0,2]
+y = tf.Mul(m:0, p:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "patterns",
+    name: "hard swish and prelu",
+    before: `${io}t = const() {value: float32[] <3>} : float32[]
+s = const() {value: float32[] <6>} : float32[]
+k = const() {value: float32[2] <-0.5, -0.25>} : float32[2]
+a = tf.AddV2(x:0, t:0) : float32[x.0,2]
+r = tf.Relu6(a:0) : float32[x.0,2]
+d = tf.RealDiv(r:0, s:0) : float32[x.0,2]
+w = tf.Mul(x:0, d:0) : float32[x.0,2]
+p = tf.Relu(w:0) : float32[x.0,2]
+n = tf.Neg(w:0) : float32[x.0,2]
+q = tf.Relu(n:0) : float32[x.0,2]
+m = tf.Mul(k:0, q:0) : float32[x.0,2]
+y = tf.AddV2(p:0, m:0) : float32[x.0,2]
+`,
+    after: `${io.replace("= y:0", "= y/PRelu:0")}w/HardSwish = tf.HardSwish(x:0) : float32[x.0,2] @w
+y/const = const() {value: float32[2] <0.5, 0.25>} : float32[2] @y
+y/PRelu = tf.PRelu(w/HardSwish:0, y/const:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "patterns",
+    name: "padding that SAME would add, and padding that it wouldn't",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+output "z" = z:0
+x = input() : float32[1,8,8,1]
+p = const() {value: int32[4,2] <0, 0, 0, 1, 0, 1, 0, 0>} : int32[4,2]
+q = const() {value: int32[4,2] <0, 0, 1, 0, 1, 0, 0, 0>} : int32[4,2]
+w = const() {value: float32[3,3,1,1] <1, 2, 3, 4, 5, 6, 7, 8, 9>} : float32[3,3,1,1]
+a = tf.Pad(x:0, p:0) : float32[1,9,9,1]
+b = tf.Pad(x:0, q:0) : float32[1,9,9,1]
+y = tf.Conv2D(a:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], padding: "VALID", strides: [1, 2, 2, 1]} : float32[1,4,4,1]
+z = tf.Conv2D(b:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], padding: "VALID", strides: [1, 2, 2, 1]} : float32[1,4,4,1]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Conv2D:0
+output "z" = z:0
+x = input() : float32[1,8,8,1]
+q = const() {value: int32[4,2] <0, 0, 1, 0, 1, 0, 0, 0>} : int32[4,2]
+w = const() {value: float32[3,3,1,1] <1, 2, 3, 4, 5, 6, 7, 8, 9>} : float32[3,3,1,1]
+b = tf.Pad(x:0, q:0) : float32[1,9,9,1]
+y/Conv2D = tf.Conv2D(x:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], padding: "SAME", strides: [1, 2, 2, 1]} : float32[1,4,4,1] @y
+z = tf.Conv2D(b:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], padding: "VALID", strides: [1, 2, 2, 1]} : float32[1,4,4,1]
+`,
+  },
+  {
+    pass: "reshapes",
+    name: "only the last of several counts",
+    before: `${io}s = const() {value: int32[2] <2, -1>} : int32[2] = (2,-1)
+t = const() {value: int32[2] <-1, 2>} : int32[2] = (-1,2)
+a = tfl.RESHAPE(x:0, s:0) {newShape: [2, -1]} : float32[2,x.0]
+b = tfl.RESHAPE(a:0, t:0) {newShape: [-1, 2]} : float32[x.0,2]
+y = tfl.RELU(b:0) : float32[x.0,2]
+`,
+    after: `${io}y = tfl.RELU(x:0) : float32[x.0,2]\n`,
+  },
+  {
+    pass: "dedupe",
+    name: "equal constants and computations are one",
+    before: `${io}a = const() {value: float32[2] <1, 2>} : float32[2]
+b = const() {value: float32[2] <1, 2>} : float32[2]
+p = tf.Mul(x:0, a:0) : float32[x.0,2]
+q = tf.Mul(x:0, b:0) : float32[x.0,2]
+y = tf.AddV2(p:0, q:0) : float32[x.0,2]
+`,
+    after: `${io}a = const() {value: float32[2] <1, 2>} : float32[2]
+p = tf.Mul(x:0, a:0) : float32[x.0,2]
+y = tf.AddV2(p:0, p:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "dedupe",
+    name: "random numbers are drawn as often as before",
+    before: `${io}s = const() {value: int32[1] <2>} : int32[1] = (2)
+p = tf.RandomUniform(s:0) : float32[2]
+q = tf.RandomUniform(s:0) : float32[2]
+y = tf.Sub(p:0, q:0) : float32[2]
+`,
+  },
+  {
+    pass: "fuse-bias",
+    name: "a constant per channel is the bias of what it is added to",
+    before: `${io}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+b = const() {value: float32[2] <1, 2>} : float32[2]
+c = const() {value: float32[2] <10, 20>} : float32[2]
+m = tfl.FULLY_CONNECTED(x:0, w:0, b:0) {fusedActivationFunction: "NONE"} : float32[x.0,2]
+y = tfl.ADD(m:0, c:0) {fusedActivationFunction: "NONE"} : float32[x.0,2]
+`,
+    after: `${io.replace("= y:0", "= y/FULLY_CONNECTED:0")}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+y/const = const() {value: float32[2] <11, 22>} : float32[2] @y
+y/FULLY_CONNECTED = tfl.FULLY_CONNECTED(x:0, w:0, y/const:0) {fusedActivationFunction: "NONE"} : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "fuse-activations",
+    name: "relu becomes an option of what it follows",
+    before: `${io}a = tfl.ADD(x:0, x:0) {fusedActivationFunction: "NONE"} : float32[x.0,2]
+y = tfl.RELU(a:0) : float32[x.0,2]
+`,
+    after: `${io.replace("= y:0", "= y/ADD:0")}y/ADD = tfl.ADD(x:0, x:0) {fusedActivationFunction: "RELU"} : float32[x.0,2] @y\n`,
+  },
+  {
+    pass: "fuse-activations",
+    name: "not tanh, not into a concatenation, not where the sum is an output",
+    before: `graph
+input "x" = x:0
+output "s" = a:0
+output "y" = y:0
+x = input() : float32[x.0,2]
+a = tfl.ADD(x:0, x:0) {fusedActivationFunction: "NONE"} : float32[x.0,2]
+r = tfl.RELU(a:0) : float32[x.0,2]
+t = tfl.ADD(r:0, x:0) {fusedActivationFunction: "NONE"} : float32[x.0,2]
+h = tfl.TANH(t:0) : float32[x.0,2]
+c = tfl.CONCATENATION(h:0, x:0) {axis: 0, fusedActivationFunction: "NONE"} : float32[?,2]
+y = tfl.RELU(c:0) : float32[?,2]
+`,
+  },
+  {
+    pass: "outputs",
+    name: "an output that is an input is copied",
+    before: `graph\ninput "x" = x:0\noutput "y" = x:0\nx = input() : float32[x.0,2]\n`,
+    after: `graph
+input "x" = x:0
+output "y" = y/copy:0
+x = input() : float32[x.0,2]
+y/copy/always = const() {value: bool[] #01} : bool[]
+y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "outputs",
+    name: "an output that is computed stays",
+    before: `${io}y = tfl.RELU(x:0) : float32[x.0,2]\n`,
+  },
+];
+
+const passes = new Map([...sourcePasses, ...targetPasses].map((pass) => [pass.name, pass]));
+
+for (const {pass, name, before, after = before} of cases) {
+  test(`${pass}: ${name}`, () => {
+    const graph = parseGraph(before);
+    verifyGraph(graph, "test");
+    const result = pruneGraph(passes.get(pass)!.run(graph, () => {}));
+    verifyGraph(result, pass);
+    assert.equal(printGraph(result), after);
+    assert.equal(printGraph(graph), before, "the pass changed its input");
+  });
+}
+
+test("every pass has a case", () => {
+  const tested = new Set(cases.map((each) => each.pass));
+  assert.deepEqual(
+    [...passes.keys()].filter((name) => !tested.has(name)),
+    [],
+  );
+});
+
+test("the verifier finds broken graphs", () => {
+  const broken = [
+    `${io}y = tf.Abs(z:0) : float32[x.0,2]\n`,
+    `${io}y = tf.Abs(x:1) : float32[x.0,2]\n`,
+    `${io}y = tf.Abs(x:0) : float32[x.0,2]\ny = tf.Abs(x:0) : float32[x.0,2]\n`,
+    `${io}y = const() : float32[1]\n`,
+    io,
+  ];
+  for (const text of broken) assert.throws(() => verifyGraph(parseGraph(text), "test"), /CONVERT_IR_INVALID/);
+});

@@ -1,0 +1,137 @@
+/** A graph of the `tfl` dialect → a TfliteModel → bytes. */
+import type {Tensor} from "@tf-trusted/tensor";
+import {
+  type Options,
+  type OptionValue,
+  operatorVersion,
+  type SignatureDef,
+  type TfliteModel,
+  type TfliteOperator,
+  type TfliteTensor,
+  type TfliteType,
+  writeModel,
+} from "@tf-trusted/tflite";
+import {isKnown, isStatic, toNumbers} from "../ir/dims.ts";
+import {type Attributes, type Graph, type Node, type Ref, refTo, type TensorType} from "../ir/graph.ts";
+import {tflTable} from "../ops/tfl/index.ts";
+
+/** Key of the one signature, as everybody expects it. */
+export const signatureKey = "serving_default";
+
+const options = {description: "Converted by TF Trusted."} as const;
+
+export function emitModel(graph: Graph): Uint8Array {
+  return writeModel(toModel(graph));
+}
+
+export function toModel(graph: Graph): TfliteModel {
+  const emitter = new Emitter();
+  return emitter.model(graph);
+}
+
+class Emitter {
+  readonly #tensors: TfliteTensor[] = [];
+  readonly #indices = new Map<Ref, number>();
+  readonly #buffers: Uint8Array[] = [new Uint8Array(0)];
+  readonly #codes: {builtin: string; version: number}[] = [];
+  readonly #operators: TfliteOperator[] = [];
+
+  model(graph: Graph): TfliteModel {
+    // Inputs first, in the order of the signature.
+    const inputs = graph.inputs.map(({ref}) => this.#addInput(graph, ref));
+    for (const node of graph.nodes) this.#addNode(node);
+    const outputs = graph.outputs.map(({ref}) => this.#indices.get(ref)!);
+    const signature: SignatureDef = {
+      key: signatureKey,
+      subgraph: 0,
+      inputs: graph.inputs.map(({name}, i) => ({name, tensor: inputs[i]!})),
+      outputs: graph.outputs.map(({name}, i) => ({name, tensor: outputs[i]!})),
+    };
+    return {
+      version: 3,
+      description: options.description,
+      operatorCodes: this.#codes,
+      subgraphs: [{name: "main", tensors: this.#tensors, inputs, outputs, operators: this.#operators}],
+      buffers: this.#buffers,
+      metadata: [],
+      signatures: [signature],
+    };
+  }
+
+  #addInput(graph: Graph, ref: Ref): number {
+    const node = graph.nodes.find((each) => refTo(each.name) === ref)!;
+    return this.#tensor(ref, node.name, node.outputs[0]!);
+  }
+
+  #addNode(node: Node): void {
+    if (node.op === "input") {
+      if (!this.#indices.has(refTo(node.name))) this.#tensor(refTo(node.name), node.name, node.outputs[0]!);
+      return;
+    }
+    if (node.op === "const") {
+      const value = node.attributes.value as Tensor;
+      this.#buffers.push(packed(value));
+      this.#tensor(refTo(node.name), node.name, node.outputs[0]!, this.#buffers.length - 1);
+      return;
+    }
+    const builtin = node.op.slice(4);
+    const outputs = node.outputs.map((type, i) => {
+      const name = i === 0 ? node.name : `${node.name}:${i}`;
+      return this.#tensor(refTo(node.name, i), name, type);
+    });
+    const inputs = node.inputs.map((ref) => (ref === "" ? -1 : this.#indices.get(ref)!));
+    const optionsType = tflTable.get(node.op)!.options;
+    const fields = optionsOf(node.attributes);
+    const version = operatorVersion(builtin, {
+      inputs: inputs.map((index) => this.#tensors[index]),
+      outputs: outputs.map((index) => this.#tensors[index]!),
+      options: fields,
+    });
+    this.#operators.push({
+      opcodeIndex: this.#code(builtin, version),
+      inputs,
+      outputs,
+      ...(optionsType === undefined ? {} : {optionsType, options: fields}),
+    });
+  }
+
+  #tensor(ref: Ref, name: string, type: TensorType, buffer = 0): number {
+    const shape = type.shape ?? [];
+    this.#tensors.push({
+      name,
+      type: type.dtype as TfliteType,
+      shape: shape.map((dim) => (isKnown(dim) ? dim : 1)),
+      ...(isStatic(shape) ? {} : {shapeSignature: toNumbers(shape)}),
+      hasRank: type.shape !== undefined,
+      buffer,
+    });
+    this.#indices.set(ref, this.#tensors.length - 1);
+    return this.#tensors.length - 1;
+  }
+
+  #code(builtin: string, version: number): number {
+    const found = this.#codes.findIndex((code) => code.builtin === builtin && code.version === version);
+    if (found >= 0) return found;
+    this.#codes.push({builtin, version});
+    return this.#codes.length - 1;
+  }
+}
+
+/** int4 is two elements a byte in files, low nibble first. */
+function packed(value: Tensor): Uint8Array {
+  if (value.dtype !== "int4") return value.bytes;
+  return Uint8Array.from(
+    {length: Math.ceil(value.size / 2)},
+    (_, i) => (value.bytes[2 * i]! & 15) | (((value.bytes[2 * i + 1] ?? 0) & 15) << 4),
+  );
+}
+
+/** Fields of the schema's type `long`. */
+const longFields: ReadonlySet<string> = new Set(["seed", "seed2"]);
+
+function optionsOf(attributes: Attributes): Options {
+  const entries = Object.entries(attributes as Readonly<Record<string, OptionValue>>);
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, longFields.has(key) ? BigInt(value as number) : value]),
+  );
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+// Builds the enclave's artefact from the compiled packages: `npm run artefact -w packages/enclave [-- FOLDER]`.
+// The same sources give the same bytes wherever they lie: names, sizes and hashes only, no paths, no dates.
+import {mkdir, rename, rm, writeFile} from "node:fs/promises";
+import {dirname, join, resolve} from "node:path";
+import {fileURLToPath} from "node:url";
+import {artefactNames, engineFiles} from "@tf-trusted/litert";
+import {build} from "esbuild";
+import {
+  encodeManifest,
+  entryName,
+  makeManifest,
+  manifestName,
+  measureArtefact,
+  measureFile,
+  nodeName,
+} from "../dist/launch/artefact.js";
+import {enclaveTarget, findEnclaveNode} from "../dist/launch/node-binary.js";
+
+const packageFolder = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const target = resolve(process.argv[2] ?? join(packageFolder, "dist/artefact"));
+// Complete or not there: nobody finds a half-built one.
+const building = `${target}.${process.pid}`;
+
+await rm(building, {recursive: true, force: true});
+await mkdir(building, {recursive: true});
+const {files, workerEntry} = await engineFiles("relaxed");
+await bundle(join(packageFolder, "dist/main.js"), entryName);
+await bundle(workerEntry, artefactNames.worker);
+for (const {name, bytes} of files) await writeFile(join(building, name), bytes);
+
+const names = [entryName, artefactNames.worker, ...files.map(({name}) => name)];
+const measured = await Promise.all([
+  ...names.map((name) => measureFile(name, join(building, name))),
+  measureFile(nodeName, findEnclaveNode()),
+]);
+const manifest = encodeManifest(makeManifest(measured, enclaveTarget()));
+await writeFile(join(building, manifestName), manifest);
+if (await isCurrent(manifest)) {
+  // Left alone: enclaves that run from it start their workers from these files.
+  await rm(building, {recursive: true});
+  console.log(`${target} is up to date`);
+} else {
+  await rm(target, {recursive: true, force: true});
+  await rename(building, target);
+  console.log(`built ${target}`);
+}
+
+async function isCurrent(wanted) {
+  try {
+    return encodeManifest((await measureArtefact(target)).manifest) === wanted;
+  } catch (error) {
+    if (error.code === "ARTEFACT_INVALID") return false;
+    throw error;
+  }
+}
+
+function bundle(entry, name) {
+  return build({
+    entryPoints: [entry],
+    outfile: join(building, name),
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    // Comments would hold the paths of the sources.
+    minifyWhitespace: true,
+    legalComments: "none",
+    logLevel: "warning",
+    // Some packages are CommonJS and ask for Node's modules.
+    banner: {js: "import{createRequire as r_}from'node:module';const require=r_(import.meta.url);"},
+  });
+}

@@ -1,0 +1,63 @@
+/**
+ * The enclave's configuration: what it accepts and how much. It comes from the launcher, who is not trusted; its digest is
+ * part of the claims, so that a policy can require the one it knows.
+ */
+import {createHash} from "node:crypto";
+import {canonicalJson} from "@tf-trusted/core";
+import {maxSessionMs} from "@tf-trusted/protocol";
+import {EnclaveError} from "./enclave-error.ts";
+
+export interface EnclaveConfiguration {
+  /** Of one model file. */
+  readonly maxModelBytes: number;
+  /** Of all model files together, those being uploaded included. */
+  readonly modelBudgetBytes: number;
+  readonly maxModels: number;
+  /** Of one request message. */
+  readonly maxMessageBytes: number;
+  readonly maxConnections: number;
+  readonly maxStreamsPerConnection: number;
+  /** A session ends by itself after this time; an hour at most. */
+  readonly sessionMs: number;
+  /** Until when a connection must have attested. */
+  readonly attestWithinMs: number;
+  readonly attestsPerConnection: number;
+  readonly quotesPerSecond: number;
+  /** How long one prediction may take, whatever its caller allows. */
+  readonly maxDeadlineMs: number;
+}
+
+export const defaultConfiguration: EnclaveConfiguration = {
+  maxModelBytes: 512 * 2 ** 20,
+  modelBudgetBytes: 2 ** 30,
+  maxModels: 64,
+  maxMessageBytes: 256 * 2 ** 20,
+  maxConnections: 256,
+  maxStreamsPerConnection: 128,
+  sessionMs: maxSessionMs,
+  attestWithinMs: 10_000,
+  attestsPerConnection: 4,
+  quotesPerSecond: 50,
+  maxDeadlineMs: 600_000,
+};
+
+const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {sessionMs: maxSessionMs};
+
+/** Fills in defaults. Throws `CONFIGURATION` for unknown members and for values that aren't positive whole numbers. */
+export function parseConfiguration(given: Readonly<Record<string, unknown>>): EnclaveConfiguration {
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(defaultConfiguration, name)) throw new EnclaveError("CONFIGURATION", `${name} is not known`);
+    const most = ceilings[name as keyof EnclaveConfiguration] ?? 2 ** 40;
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > most) {
+      throw new EnclaveError("CONFIGURATION", `${name} is ${String(value)}, expected a whole number from 1 to ${most}`);
+    }
+  }
+  return Object.freeze({...defaultConfiguration, ...given});
+}
+
+/** SHA-256 of the canonical JSON, hexadecimal: what the claims carry. */
+export function configurationDigest(configuration: EnclaveConfiguration): string {
+  return createHash("sha256")
+    .update(canonicalJson({...configuration}))
+    .digest("hex");
+}

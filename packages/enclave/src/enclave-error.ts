@@ -1,0 +1,82 @@
+/** Failures of the enclave and of its launcher. */
+import {type ErrorTable, TfTrustedError} from "@tf-trusted/core";
+
+export const enclaveErrors = {
+  ATTEST_FIRST: {
+    when: "A method was called on a connection that has not attested.",
+    todo: "Call AttestationService.Attest on this connection and verify its answer; the SDK does so by itself.",
+  },
+  ATTEST_NONCE: {
+    when: "The nonce of an Attest call hasn't 32 bytes.",
+    todo: "Send 32 fresh random bytes.",
+  },
+  ATTEST_LIMIT: {
+    when: "A connection asked for evidence more often than it may.",
+    todo: "Open another connection; each needs evidence once.",
+  },
+  ATTEST_BUSY: {
+    when: "More evidence is asked for than the platform makes.",
+    todo: "Try again in a second.",
+  },
+  SESSION_EXPIRED: {
+    when: "The session is older than it may become.",
+    todo: "Connect and attest again; the SDK does so by itself.",
+  },
+  PLATFORM_FAILED: {
+    when: "The platform gave no evidence.",
+    todo: "Look at the launcher's log; on hardware, check that the quoting service runs.",
+  },
+  STOPPING: {
+    when: "The enclave is shutting down.",
+    todo: "Connect again once it was restarted.",
+  },
+  MODEL_UNKNOWN: {
+    when: "No model of this name is loaded.",
+    todo: "Upload it; a restarted enclave has none. `list` shows the names there are.",
+  },
+  MODEL_NAME: {
+    when: "The name of a model isn't 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit.",
+    todo: "Choose another name.",
+  },
+  MODEL_SIGNATURE: {
+    when: "A call names no signature, or one that the model hasn't.",
+    todo: "Name one of the signatures that the message lists.",
+  },
+  MODEL_BUDGET: {
+    when: "There is no room for another model in the enclave's memory.",
+    todo: "Delete a model, or start the enclave with a larger budget.",
+  },
+  UPLOAD_ORDER: {
+    when: "An upload doesn't begin with `start`, or has a second one.",
+    todo: "Send name, size and SHA-256 first, then the file in chunks.",
+  },
+  UPLOAD_SIZE: {
+    when: "An upload has another size than it declared, or a larger one than allowed.",
+    todo: "Declare the size of the file; split models that are too large.",
+  },
+  UPLOAD_DIGEST: {
+    when: "The bytes of an upload don't have the SHA-256 that was declared.",
+    todo: "Upload again; if it happens twice, the file changes while it is read.",
+  },
+  CONFIGURATION: {
+    when: "The enclave's configuration has a value that can't be used.",
+    todo: "The message names the member and what it takes.",
+  },
+  ARTEFACT_INVALID: {
+    when: "The enclave's artefact or its manifest can't be read.",
+    todo: "Build it again: npm run artefact -w packages/enclave.",
+  },
+  NODE_MISSING: {
+    when: "The pinned Node.js of the enclave isn't installed for this platform.",
+    todo: "Install with optional dependencies on Linux x64 or arm64: npm install --include=optional.",
+  },
+  LAUNCH_FAILED: {
+    when: "The enclave's process ended, or said nothing, before it was ready.",
+    todo: "The message has its last words; check memory and that the address is free.",
+  },
+} as const satisfies ErrorTable;
+
+export type EnclaveErrorCode = keyof typeof enclaveErrors;
+
+/** What the enclave refuses, and how starting it fails. */
+export class EnclaveError extends TfTrustedError<EnclaveErrorCode> {}

@@ -1,0 +1,25 @@
+/**
+ * What the enclave tells its untrusted host: typed events, one JSON line each. An event has the fields of its type and no
+ * others, so that nothing of callers (names, tensors, keys, addresses, messages of errors) can slip in.
+ */
+
+export type EnclaveEvent =
+  | {readonly event: "started"; readonly engine: string; readonly port: number}
+  | {readonly event: "session-attested"; readonly milliseconds: number}
+  | {readonly event: "session-refused"; readonly code: string}
+  | {readonly event: "session-expired"}
+  | {readonly event: "model-loaded"; readonly models: number; readonly milliseconds: number}
+  | {readonly event: "model-deleted"; readonly models: number}
+  | {readonly event: "call-failed"; readonly method: string; readonly code: string}
+  /** A bug of ours. `where` is the innermost place in our own code: file and line, no text of the error. */
+  | {readonly event: "internal-error"; readonly name: string; readonly where: string}
+  | {readonly event: "stopping"};
+
+export type EventSink = (event: EnclaveEvent) => void;
+
+/** The event for an error that should not have happened. */
+export function internalError(error: unknown): EnclaveEvent {
+  const name = error instanceof Error ? error.constructor.name : typeof error;
+  const where = error instanceof Error ? (/\n\s+at .*?([\w.-]+:\d+:\d+)/.exec(error.stack ?? "")?.[1] ?? "") : "";
+  return {event: "internal-error", name, where};
+}

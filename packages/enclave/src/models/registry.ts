@@ -1,0 +1,159 @@
+/**
+ * The models in memory, by name. A model is replaced in one step once its successor is ready; calls under way finish with
+ * the one they began with, which is closed after the last of them.
+ */
+import type {Engine, LoadedModel, RunOptions, RunResult, Signature} from "@tf-trusted/litert";
+import type {UploadModelRequest} from "@tf-trusted/protocol";
+import type {Tensor} from "@tf-trusted/tensor";
+import type {EnclaveConfiguration} from "../configuration.ts";
+import {EnclaveError} from "../enclave-error.ts";
+import {checkModelName, parseStart, receiveChunks} from "./upload.ts";
+
+export interface ModelInfo {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: Uint8Array;
+  readonly signatures: readonly Signature[];
+}
+
+export interface PredictionCall extends RunOptions {
+  readonly model: string;
+  /** May be empty where there is one, or `serving_default`. */
+  readonly signature: string;
+  readonly inputs: Readonly<Record<string, Tensor>>;
+}
+
+interface Entry {
+  readonly info: ModelInfo;
+  readonly loaded: LoadedModel;
+  calls: number;
+  retired: boolean;
+}
+
+export class ModelRegistry {
+  readonly #engine: Engine;
+  readonly #configuration: EnclaveConfiguration;
+  readonly #entries = new Map<string, Entry>();
+  /** Bytes of all files in memory: loaded, being uploaded, and retired ones with calls under way. */
+  #usedBytes = 0;
+  #uploads = 0;
+
+  constructor(engine: Engine, configuration: EnclaveConfiguration) {
+    this.#engine = engine;
+    this.#configuration = configuration;
+  }
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  list(): readonly ModelInfo[] {
+    return [...this.#entries.values()].map(({info}) => info).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`. */
+  describe(name: string): ModelInfo {
+    return this.#entry(name).info;
+  }
+
+  /**
+   * Receives, checks, loads, and then replaces. Throws `UPLOAD_…`, `MODEL_NAME`, `MODEL_BUDGET`, and `LitertError` for
+   * files that the engine doesn't admit; the model of that name stays as it was.
+   */
+  async upload(messages: AsyncIterable<UploadModelRequest>, signal: AbortSignal): Promise<ModelInfo> {
+    const {maxModelBytes, modelBudgetBytes, maxModels} = this.#configuration;
+    const iterator = messages[Symbol.asyncIterator]();
+    const first = await iterator.next();
+    const start = parseStart(first.done ? undefined : first.value, Math.min(maxModelBytes, this.#engineLimit));
+    const {name, size, sha256} = start;
+    if (this.#usedBytes + size > modelBudgetBytes) {
+      throw new EnclaveError(
+        "MODEL_BUDGET",
+        `the model has ${size} bytes; ${this.#usedBytes} of ${modelBudgetBytes} are used`,
+        {details: {size, used: this.#usedBytes, budget: modelBudgetBytes}},
+      );
+    }
+    if (this.#entries.size + this.#uploads >= maxModels && !this.#entries.has(name)) {
+      throw new EnclaveError("MODEL_BUDGET", `there are ${this.#entries.size} models; ${maxModels} are allowed`);
+    }
+    this.#usedBytes += size;
+    this.#uploads++;
+    try {
+      const file = await receiveChunks(start, iterator);
+      const loaded = await this.#engine.load(file, {signal});
+      file.fill(0);
+      const info = {name, size, sha256: Uint8Array.from(sha256), signatures: loaded.signatures};
+      const previous = this.#entries.get(name);
+      this.#entries.set(name, {info, loaded, calls: 0, retired: false});
+      if (previous) await this.#retire(previous);
+      return info;
+    } catch (error) {
+      this.#usedBytes -= size;
+      throw error;
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`. */
+  async delete(name: string): Promise<void> {
+    const entry = this.#entry(name);
+    this.#entries.delete(name);
+    await this.#retire(entry);
+  }
+
+  /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`, `MODEL_SIGNATURE`, and `LitertError`. */
+  async predict({
+    model,
+    signature,
+    inputs,
+    ...options
+  }: PredictionCall): Promise<RunResult & {readonly info: ModelInfo}> {
+    const entry = this.#entry(model);
+    const name = chooseSignature(entry.info, signature);
+    entry.calls++;
+    try {
+      return {...(await entry.loaded.run(name, inputs, options)), info: entry.info};
+    } finally {
+      entry.calls--;
+      if (entry.retired && entry.calls === 0) await this.#close(entry);
+    }
+  }
+
+  get #engineLimit(): number {
+    return this.#engine.capabilities.maxModelBytes;
+  }
+
+  #entry(name: string): Entry {
+    checkModelName(name);
+    const entry = this.#entries.get(name);
+    if (entry) return entry;
+    throw new EnclaveError("MODEL_UNKNOWN", `no model is called ${name}`, {details: {name}});
+  }
+
+  async #retire(entry: Entry): Promise<void> {
+    entry.retired = true;
+    if (entry.calls === 0) await this.#close(entry);
+  }
+
+  async #close({loaded, info}: Entry): Promise<void> {
+    try {
+      await loaded.close();
+    } finally {
+      this.#usedBytes -= info.size;
+    }
+  }
+}
+
+const conventional = "serving_default";
+
+function chooseSignature({name, signatures}: ModelInfo, wanted: string): string {
+  const names = signatures.map((signature) => signature.name);
+  const chosen = wanted !== "" ? wanted : names.length === 1 ? names[0] : conventional;
+  if (chosen !== undefined && names.includes(chosen)) return chosen;
+  throw new EnclaveError(
+    "MODEL_SIGNATURE",
+    `model ${name} has ${wanted === "" ? "several signatures" : "no such signature"}; expected one of ${names.join(", ")}`,
+    {details: {signatures: names}},
+  );
+}

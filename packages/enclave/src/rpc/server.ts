@@ -1,0 +1,119 @@
+/**
+ * One HTTP/2 server over TLS 1.3. The gate stands before everything that reads a request's body: on a connection that has
+ * not attested, only Attest gets through, and nobody can make the enclave buffer more than that takes.
+ */
+import {constants} from "node:crypto";
+import {createSecureServer, type Http2SecureServer, type Http2Session, type ServerHttp2Session} from "node:http2";
+import type {AddressInfo} from "node:net";
+import type {TLSSocket} from "node:tls";
+import {createContextValues} from "@connectrpc/connect";
+import {setTrailerStatus} from "@connectrpc/connect/protocol-grpc";
+import {connectNodeAdapter} from "@connectrpc/connect-node";
+import {AttestationService} from "@tf-trusted/protocol";
+import {Session, type SessionContext} from "../session/session.ts";
+import type {TlsIdentity} from "../session/tls-identity.ts";
+import {addServices, type Services, sessionKey} from "./services.ts";
+import {toConnectError} from "./wire-error.ts";
+
+export interface RpcServerOptions extends Services {
+  readonly identity: TlsIdentity;
+  readonly sessions: SessionContext;
+}
+
+export interface RpcServer {
+  /** Resolves to the port. */
+  listen(host: string, port: number): Promise<number>;
+  /** No new connections or calls; those under way get `graceMs` to finish. */
+  close(graceMs: number): Promise<void>;
+}
+
+const attestPath = `/${AttestationService.typeName}/${AttestationService.method.attest.name}`;
+
+/** Receive windows: what a peer can make the enclave buffer, a stream and a connection (specs/rpc-bench.md). */
+const windows = {stream: 2 * 2 ** 20, connection: 8 * 2 ** 20} as const;
+
+export function createRpcServer(options: RpcServerOptions): RpcServer {
+  const {configuration, identity, sessions: context, events} = options;
+  const sessions = new WeakMap<Http2Session, Session>();
+  const open = new Set<ServerHttp2Session>();
+  const server: Http2SecureServer = createSecureServer({
+    key: identity.key,
+    cert: identity.certificate,
+    minVersion: "TLSv1.3",
+    maxVersion: "TLSv1.3",
+    ALPNProtocols: ["h2"],
+    allowHTTP1: false,
+    // Each connection is attested: a resumed session would carry another's trust. (Early data is off unless asked for.)
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    handshakeTimeout: configuration.attestWithinMs,
+    unknownProtocolTimeout: 1,
+    settings: {
+      initialWindowSize: windows.stream,
+      maxConcurrentStreams: configuration.maxStreamsPerConnection,
+      enablePush: false,
+    },
+    maxSessionMemory: 64,
+  });
+  server.maxConnections = configuration.maxConnections;
+
+  server.on("session", (session) => {
+    sessions.set(session, new Session(session, context));
+    open.add(session);
+    session.setLocalWindowSize(windows.connection);
+    session.once("close", () => open.delete(session));
+    // A connection that breaks is its own affair.
+    session.on("error", () => session.destroy());
+  });
+  server.on("sessionError", (_error: Error, session: ServerHttp2Session) => session.destroy());
+  server.on("tlsClientError", (_, socket) => socket.destroy());
+  // No ALPN h2: whoever that is gets no answer. Typed as missing by @types/node.
+  server.on("unknownProtocol", (socket: TLSSocket) => socket.destroy());
+
+  const adapter = connectNodeAdapter({
+    routes: (router) => addServices(router, options),
+    contextValues: (request) => {
+      const stream = "stream" in request ? request.stream : undefined;
+      return createContextValues().set(sessionKey, stream?.session && sessions.get(stream.session));
+    },
+    grpc: true,
+    grpcWeb: false,
+    connect: false,
+    // Compressing secrets leaks them, and costs more than it saves.
+    acceptCompression: [],
+  });
+
+  server.on("request", (request, response) => {
+    if (request.url !== attestPath) {
+      try {
+        sessions.get(request.stream.session!)!.checkAttested();
+      } catch (error) {
+        // A trailers-only answer (gRPC over HTTP/2, "Responses"); the request's body is never read.
+        const trailers = setTrailerStatus(new Headers(), toConnectError(error, "gate", events));
+        response.writeHead(200, {"content-type": "application/grpc", ...Object.fromEntries(trailers)});
+        response.end();
+        return;
+      }
+    }
+    adapter(request, response);
+  });
+
+  return {
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(port, host, () => {
+          server.off("error", reject);
+          resolve((server.address() as AddressInfo).port);
+        });
+      }),
+    close: async (graceMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const session of open) session.close();
+      const timer = setTimeout(() => {
+        for (const session of open) session.destroy();
+      }, graceMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}

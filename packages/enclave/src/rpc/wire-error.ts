@@ -1,0 +1,37 @@
+/** Any failure as what a caller may know of it: our code, message and advice for refusals; nothing for bugs of ours. */
+import {create} from "@bufbuild/protobuf";
+import {Code, ConnectError} from "@connectrpc/connect";
+import {type ErrorTable, TfTrustedError} from "@tf-trusted/core";
+import {litertErrors} from "@tf-trusted/litert";
+import {ErrorDetailSchema, grpcCodeOf, isWireCode, protocolErrors} from "@tf-trusted/protocol";
+import {tensorErrors} from "@tf-trusted/tensor";
+import {enclaveErrors} from "../enclave-error.ts";
+import {type EventSink, internalError} from "../events.ts";
+
+const advice: ErrorTable = {...tensorErrors, ...litertErrors, ...protocolErrors, ...enclaveErrors};
+
+/** Longer messages (hundreds of findings) don't fit into trailers, for which peers allow 8 to 16 KB. */
+const maxMessageLength = 3000;
+
+/** Logs and translates. */
+export function toConnectError(error: unknown, method: string, events: EventSink): ConnectError {
+  if (error instanceof ConnectError) {
+    events({event: "call-failed", method, code: Code[error.code] ?? "Unknown"});
+    return error;
+  }
+  if (!(error instanceof TfTrustedError) || !isWireCode(error.code)) {
+    events(internalError(error));
+    return connectError("INTERNAL", "the enclave failed; its log says where", "Report this: it is a bug.");
+  }
+  const {code} = error;
+  events({event: "call-failed", method, code});
+  const prefix = `${code}: `;
+  const message = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
+  const short = message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)} …` : message;
+  return connectError(code, short, advice[code]?.todo ?? "");
+}
+
+function connectError(code: string, message: string, todo: string): ConnectError {
+  const detail = {desc: ErrorDetailSchema, value: create(ErrorDetailSchema, {code, message, todo})};
+  return new ConnectError(`${code}: ${message}`, grpcCodeOf(code) as Code, undefined, [detail]);
+}

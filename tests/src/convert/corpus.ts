@@ -1,0 +1,149 @@
+/** The shared model corpus for the converter's tests: cases of index.jsonl, their goldens, and running in the engine. */
+import {existsSync, readFileSync} from "node:fs";
+import {dirname, join, resolve} from "node:path";
+import {fileURLToPath} from "node:url";
+import {type ConvertOptions, convert} from "@tf-trusted/convert";
+import {TfTrustedError} from "@tf-trusted/core";
+import type {Engine} from "@tf-trusted/litert";
+import {bfloat16ToNumber, float16ToNumber, readNpz, type Tensor} from "@tf-trusted/tensor";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
+const shared = process.env.TF_TRUSTED_CORPUS ?? resolve(root, "../shared");
+
+/** Folder of the corpus, `undefined` where it isn't beside the repository. */
+export const models: string | undefined = existsSync(join(shared, "models/index.jsonl"))
+  ? join(shared, "models")
+  : undefined;
+
+export const skipReason = "the model corpus isn't there (set TF_TRUSTED_CORPUS)";
+
+export interface Case {
+  readonly id: string;
+  readonly kind: string;
+  readonly file: string;
+  readonly io: string;
+  readonly inputs: readonly {readonly name: string; readonly dtype: string; readonly shape: readonly number[] | null}[];
+  readonly outputs: readonly {readonly name: string; readonly dtype?: string}[];
+  readonly tol: {readonly abs: number; readonly rel: number};
+  readonly compare?: "values" | "shape";
+  readonly expect_error?: string;
+}
+
+export function casesOf(kind: string): readonly Case[] {
+  const lines = readFileSync(join(models!, "index.jsonl"), "utf8").trim().split("\n");
+  return lines.map((line) => JSON.parse(line) as Case).filter((each) => each.kind === kind);
+}
+
+export const readModelFile = (file: string): Uint8Array => readFileSync(join(models!, file));
+
+/** Arrays of an .npz by whether they go in or come out. */
+export async function readGoldens(file: string): Promise<{
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  readonly outputs: ReadonlyMap<string, Tensor>;
+}> {
+  const arrays = await readNpz(readModelFile(file));
+  const named = (prefix: string) =>
+    new Map(
+      [...arrays].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key.slice(prefix.length), value]),
+    );
+  return {inputs: named("in:"), outputs: named("out:")};
+}
+
+export type Outcome =
+  | {readonly kind: "right"}
+  /** A coded error instead of numbers: converting, or by the engine. */
+  | {readonly kind: "refused"; readonly by: "convert" | "engine"; readonly reason: string}
+  | {readonly kind: "wrong"; readonly reason: string};
+
+/** Converts, runs in the engine, compares with the goldens. Errors without a code are not caught. */
+export async function judge(engine: Engine, testCase: Case, options: ConvertOptions = {}): Promise<Outcome> {
+  const goldens = await readGoldens(testCase.io);
+  const outputs = [...goldens.outputs.keys()];
+  let model: Uint8Array;
+  try {
+    model = convert(readModelFile(testCase.file), {outputs, ...options}).model;
+  } catch (error) {
+    return refusal("convert", error);
+  }
+  try {
+    const loaded = await engine.load(model);
+    try {
+      const inputs = Object.fromEntries(
+        loaded.signatures[0]!.inputs.map(({name}) => [
+          name,
+          goldens.inputs.get(name) ?? fail(`no golden input ${name}`),
+        ]),
+      );
+      const result = await loaded.run("serving_default", inputs, {deadlineMs: 60_000});
+      return compare(testCase, goldens.outputs, result.outputs);
+    } finally {
+      await loaded.close();
+    }
+  } catch (error) {
+    return refusal("engine", error);
+  }
+}
+
+/** {@link judge} for many cases, a few at a time: an engine waits for its workers more than it computes. */
+export async function judgeAll(
+  engine: Engine,
+  cases: readonly Case[],
+  options: ConvertOptions = {},
+): Promise<Map<string, Outcome>> {
+  const outcomes = new Map<string, Outcome>(cases.map((each) => [each.id, {kind: "wrong", reason: "not judged"}]));
+  const queue = cases.values();
+  const lane = async () => {
+    for (const each of queue) outcomes.set(each.id, await judge(engine, each, options));
+  };
+  await Promise.all(Array.from({length: 3}, lane));
+  return outcomes;
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+function refusal(by: "convert" | "engine", error: unknown): Outcome {
+  if (!(error instanceof TfTrustedError)) throw error;
+  return {kind: "refused", by, reason: `${error.code}: ${error.message.split("\n").slice(0, 2).join(" ")}`};
+}
+
+function compare(
+  testCase: Case,
+  wanted: ReadonlyMap<string, Tensor>,
+  found: Readonly<Record<string, Tensor>>,
+): Outcome {
+  for (const [key, golden] of wanted) {
+    const name = key.replace(/:0$/, "");
+    const tensor = found[name];
+    if (tensor === undefined) return {kind: "wrong", reason: `no output ${name}`};
+    if (tensor.dtype !== golden.dtype)
+      return {kind: "wrong", reason: `${name}: ${tensor.dtype}, expected ${golden.dtype}`};
+    if (tensor.shape.join() !== golden.shape.join()) {
+      return {kind: "wrong", reason: `${name}: [${tensor.shape}], expected [${golden.shape}]`};
+    }
+    if (testCase.compare === "shape") continue;
+    const difference = worst(tensor, golden, testCase.tol);
+    if (difference !== undefined) return {kind: "wrong", reason: `${name}: ${difference}`};
+  }
+  return {kind: "right"};
+}
+
+/** The first element beyond abs + rel·|golden|. */
+function worst(found: Tensor, golden: Tensor, tol: {readonly abs: number; readonly rel: number}): string | undefined {
+  if (golden.dtype === "string") return found.equals(golden) ? undefined : "strings differ";
+  const [a, b] = [valuesOf(found), valuesOf(golden)];
+  for (let i = 0; i < b.length; i++) {
+    if (a[i] === b[i] || (Number.isNaN(a[i]!) && Number.isNaN(b[i]!))) continue;
+    const difference = Math.abs(a[i]! - b[i]!);
+    if (!(difference <= tol.abs + tol.rel * Math.abs(b[i]!))) return `element ${i} is ${a[i]}, expected ${b[i]}`;
+  }
+  return undefined;
+}
+
+function valuesOf(tensor: Tensor): ArrayLike<number> {
+  const data = tensor.data as ArrayLike<number | bigint>;
+  if (tensor.dtype === "float16") return Array.from(data as ArrayLike<number>, float16ToNumber);
+  if (tensor.dtype === "bfloat16") return Array.from(data as ArrayLike<number>, bfloat16ToNumber);
+  return Array.from(data, Number);
+}
