@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Keeps each package's public signatures in packages/NAME/api.txt, so that a change of the public surface shows in
-// review: `npm run api` after a build writes them, `-- --check` fails if they differ (`npm test` runs it).
+// review: `npm run api` after a build writes them, `-- --check` fails if they differ (a test runs it).
 import {existsSync, readFileSync, writeFileSync} from "node:fs";
 import {dirname, join} from "node:path";
 import {globSync} from "./glob.mjs";

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Writes docs/errors.md and docs/attestation-codes.md from the tables in the code: `npm run docs` after a build.
-// `npm run docs -- --check` changes nothing and fails if they differ (`npm test` runs it).
+// `npm run docs -- --check` changes nothing and fails if they differ (a test runs it).
 import {readFileSync, writeFileSync} from "node:fs";
 import * as attestation from "@tf-trusted/attestation";
 
@@ -22,9 +22,10 @@ const sections = [];
 for (const name of packages) {
   const surface = await import(`@tf-trusted/${name}`);
   for (const [key, table] of Object.entries(surface)) {
-    if (!/Errors$/.test(key) || typeof table !== "object") continue;
+    if (!/(Errors|Findings)$/.test(key) || typeof table !== "object") continue;
+    const title = key.endsWith("Findings") ? `${name}: findings in a file, told within errors` : name;
     const rows = Object.entries(table).map(([code, {when, todo}]) => `| \`${code}\` | ${cell(when)} | ${cell(todo)} |`);
-    sections.push(`## ${name}\n\n| code | when | what to do |\n|---|---|---|\n${rows.join("\n")}\n`);
+    sections.push(`## ${title}\n\n| code | when | what to do |\n|---|---|---|\n${rows.join("\n")}\n`);
   }
 }
 const errors = `# Errors

@@ -201,20 +201,22 @@ class Connection implements EnclaveConnection {
       call: NonNullable<Parameters<Client<typeof ModelService>["listModels"]>[1]>,
     ) => Promise<T>,
   ): Promise<T> {
-    const call = {
-      ...(deadlineMs !== undefined && {timeoutMs: deadlineMs}),
-      ...(signal && {signal}),
-    };
     for (let attempt = 1; ; attempt++) {
       const session = await this.#current();
+      const abort = new AbortController();
+      const stop = () => abort.abort();
+      for (const source of [session.ended, signal]) source?.addEventListener("abort", stop, {once: true});
+      if (session.ended.aborted || signal?.aborted) stop();
       try {
-        return await run(session, call);
+        return await run(session, {...(deadlineMs !== undefined && {timeoutMs: deadlineMs}), signal: abort.signal});
       } catch (error) {
         const failure = toCallError(error, session.usable);
         if (this.#closed) throw new ClientError("CLOSED", "the connection was closed during the call", {cause: error});
         const refusedUnseen = failure instanceof CallError && failure.code === "SESSION_EXPIRED";
         if (!refusedUnseen || attempt > 1) throw failure;
         this.#retire(session);
+      } finally {
+        for (const source of [session.ended, signal]) source?.removeEventListener("abort", stop);
       }
     }
   }

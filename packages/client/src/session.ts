@@ -8,9 +8,8 @@ import {isIP} from "node:net";
 import {connect as connectTls, type TLSSocket} from "node:tls";
 import {type Client, ConnectError, createClient, type Transport} from "@connectrpc/connect";
 import {createGrpcTransport, type GrpcTransportOptions} from "@connectrpc/connect-node";
-import type {Evidence} from "@tf-trusted/attestation";
-import {type Policy, type Report, verifyEvidence} from "@tf-trusted/attestation";
-import {encodeHex, type JsonValue} from "@tf-trusted/core";
+import {type Evidence, type Policy, type Report, verifyEvidence} from "@tf-trusted/attestation";
+import {encodeHex} from "@tf-trusted/core";
 import {
   AttestationService,
   claimsDigest,
@@ -49,6 +48,8 @@ export interface AttestedSession {
   readonly since: number;
   /** False once the connection ends or takes no more calls. */
   readonly usable: boolean;
+  /** Aborted when the connection ends. Calls need it: an upload that waits for its turn to send notices nothing else. */
+  readonly ended: AbortSignal;
   readonly models: Client<typeof ModelService>;
   readonly predictions: Client<typeof PredictionService>;
   /** Lets calls under way finish. */
@@ -101,7 +102,7 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
     policy,
     now: now(),
     expectedReportData,
-    claims: claims as unknown as {readonly [name: string]: JsonValue},
+    claims,
   });
   if (report.verdict !== "trusted" || !report.bound) throw new AttestationError(report, claims);
   if (claims.tlsKeySha256 !== encodeHex(spkiSha256)) {
@@ -112,6 +113,8 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
   }
 
   const transport = transportOver(http2, address, maxAnswerBytes);
+  const end = new AbortController();
+  http2.once("close", () => end.abort());
   return {
     report,
     claims,
@@ -120,6 +123,7 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
     get usable() {
       return !http2.closed && !http2.destroyed && !socket.destroyed;
     },
+    ended: end.signal,
     models: createClient(ModelService, transport),
     predictions: createClient(PredictionService, transport),
     retire: () => http2.close(),

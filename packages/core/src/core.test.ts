@@ -38,7 +38,8 @@ test("a byte reader never reads past its end, whatever length is asked for", () 
     fc.property(fc.uint8Array({maxLength: 16}), fc.oneof(fc.integer(), fc.double()), (bytes, length) => {
       const reader = new ByteReader(bytes, "t");
       const fits = Number.isSafeInteger(length) && length >= 0 && length <= bytes.length;
-      if (fits) assert.equal(reader.take(length).length, length);
+      // Not strict: a length of -0 takes as many bytes as 0.
+      if (fits) assert.ok(reader.take(length).length === length);
       else assert.throws(() => reader.take(length), CoreError);
     }),
   );

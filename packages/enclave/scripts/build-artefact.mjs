@@ -25,7 +25,10 @@ const building = `${target}.${process.pid}`;
 await rm(building, {recursive: true, force: true});
 await mkdir(building, {recursive: true});
 const {files, workerEntry} = await engineFiles("relaxed");
-await bundle(join(packageFolder, "dist/main.js"), entryName);
+// Some packages of the main thread are CommonJS and ask for Node's modules.
+await bundle(join(packageFolder, "dist/main.js"), entryName, {
+  banner: {js: "import{createRequire as r_}from'node:module';const require=r_(import.meta.url);"},
+});
 await bundle(workerEntry, artefactNames.worker);
 for (const {name, bytes} of files) await writeFile(join(building, name), bytes);
 
@@ -37,7 +40,7 @@ const measured = await Promise.all([
 const manifest = encodeManifest(makeManifest(measured, enclaveTarget()));
 await writeFile(join(building, manifestName), manifest);
 if (await isCurrent(manifest)) {
-  // Left alone: enclaves that run from it start their workers from these files.
+  // Left alone: enclaves may just be starting from these files.
   await rm(building, {recursive: true});
   console.log(`${target} is up to date`);
 } else {
@@ -55,7 +58,7 @@ async function isCurrent(wanted) {
   }
 }
 
-function bundle(entry, name) {
+function bundle(entry, name, options = {}) {
   return build({
     entryPoints: [entry],
     outfile: join(building, name),
@@ -67,7 +70,6 @@ function bundle(entry, name) {
     minifyWhitespace: true,
     legalComments: "none",
     logLevel: "warning",
-    // Some packages are CommonJS and ask for Node's modules.
-    banner: {js: "import{createRequire as r_}from'node:module';const require=r_(import.meta.url);"},
+    ...options,
   });
 }

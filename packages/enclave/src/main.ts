@@ -1,7 +1,8 @@
 /** Entry of the artefact: wiring only. Descriptor 3 leads to the launcher; events go to stderr, one JSON line each. */
 import "./confine-workers.ts";
+import {readFile} from "node:fs/promises";
 import {Socket} from "node:net";
-import {artefactFiles, createWasmEngine} from "@tf-trusted/litert";
+import {artefactFiles, createWasmEngine, type EngineFiles} from "@tf-trusted/litert";
 import {parseConfiguration} from "./configuration.ts";
 import {type RunningEnclave, startEnclave} from "./enclave.ts";
 import {type EventSink, internalError} from "./events.ts";
@@ -34,7 +35,7 @@ async function receive(message: LauncherMessage): Promise<void> {
     case "start": {
       platform = simulatedPlatform(channel, message.measurement);
       const configuration = parseConfiguration(message.configuration);
-      const engine = await createWasmEngine({files: artefactFiles(new URL(".", import.meta.url))});
+      const engine = await createWasmEngine({files: await engineFilesInMemory()});
       const {host, port} = message;
       enclave = await startEnclave({engine, platform, configuration, host, port, events});
       channel.send({kind: "ready", port: enclave.port});
@@ -47,4 +48,11 @@ async function receive(message: LauncherMessage): Promise<void> {
     default:
       platform?.receive(message);
   }
+}
+
+/** The worker's script is read once: what the host puts in its place after the measurement is never run. */
+async function engineFilesInMemory(): Promise<EngineFiles> {
+  const files = artefactFiles(new URL(".", import.meta.url));
+  const script = await readFile(files.worker, "base64");
+  return {...files, worker: new URL(`data:text/javascript;base64,${script}`)};
 }

@@ -8,6 +8,7 @@ import {elementTypes} from "./element-types.ts";
 import type {Limits, TensorSpec} from "./engine.ts";
 import {wasmHeapBudget} from "./limits.ts";
 import {LitertError} from "./litert-error.ts";
+import {ownOutputs} from "./own-outputs.ts";
 import {settleShapes} from "./settle-shapes.ts";
 import type {FixedSignature, FixedTensor} from "./wasm/instance.ts";
 
@@ -61,7 +62,8 @@ export function fixShapes(
       inputs: graph.inputs.map(shapeOf),
       outputs: graph.outputs.map(shapeOf),
     });
-    const {model: settledModel, settled} = settleShapes(fixed, place.subgraph, inference);
+    const {model: settledShapes, settled} = settleShapes(fixed, place.subgraph, inference);
+    const settledModel = ownOutputs(settledShapes, fixedSubgraphs(admitted, index));
     // Kernels' known faults depend on shapes (broadcasting), so they are looked for only here.
     refuseFindings(checkKernels(settledModel));
     checkMemory(computedBytes(settledModel), admitted.fileBytes, limits);
@@ -83,6 +85,11 @@ export function fixShapes(
   } catch (cause) {
     throw fromTflite(cause);
   }
+}
+
+/** Subgraphs of signature `index`, and of those whose shapes are fixed anyway: all that the file can be called by. */
+function fixedSubgraphs({places, signatures}: AdmittedModel, index: number): ReadonlySet<number> {
+  return new Set(places.flatMap(({subgraph}, at) => (at === index || isFixed(signatures[at]!) ? [subgraph] : [])));
 }
 
 /** Throws `TOO_LARGE`. The heap holds the file twice, XNNPACK packs the weights anew (specs/litert.md §3.7). */

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import {spawn} from "node:child_process";
 import {readFileSync} from "node:fs";
-import {appendFile, cp, mkdtemp, rm} from "node:fs/promises";
+import {appendFile, cp, mkdtemp, readdir, rm, writeFile} from "node:fs/promises";
 import {tmpdir} from "node:os";
 import {join} from "node:path";
 import {test} from "node:test";
-import {AttestationError, connect, launchSimulated} from "@tf-trusted/client";
+import {AttestationError, connect, type EnclaveConnection, launchSimulated} from "@tf-trusted/client";
 import {defaultArtefact} from "@tf-trusted/enclave";
 import {digitsModel, images, rawAttest, rawCall, rawSession} from "./harness.ts";
 
@@ -45,6 +45,19 @@ test("another program at the same address after a restart: refused", async () =>
   await rm(folder, {recursive: true});
 });
 
+test("files swapped after the start are never run", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tf-trusted-"));
+  await cp(defaultArtefact, folder, {recursive: true});
+  const server = await launchSimulated({artefact: folder});
+  const enclave = await connect({address: server.address, policy: server.policy});
+  for (const name of await readdir(folder)) await writeFile(join(folder, name), "throw new Error('swapped')");
+  const model = await enclave.load(await digitsModel(), {name: "digits"});
+  assert.deepEqual((await model.predict(images(1))).probabilities!.shape, [1, 10]);
+  await enclave.close();
+  await server.stop();
+  await rm(folder, {recursive: true});
+});
+
 test("killed during a call: a clear error at once, and with restarts the next call finds a new enclave", async () => {
   const server = await launchSimulated({restart: true});
   const enclave = await connect({address: server.address, policy: server.policy});
@@ -59,6 +72,26 @@ test("killed during a call: a clear error at once, and with restarts the next ca
   await enclave.load(await digitsModel(), {name: "digits"});
   assert.deepEqual((await model.predict(images(1))).probabilities!.shape, [1, 10]);
   await enclave.close();
+  await server.stop();
+});
+
+test("closed or killed during an upload: an error at once, not a promise for ever", async () => {
+  const server = await launchSimulated({restart: true});
+  const file = new Uint8Array(400 * 2 ** 20);
+  const ends = {
+    CLOSED: (enclave: EnclaveConnection) => enclave.close(),
+    CONNECTION_LOST: async () => void process.kill(server.process.pid, "SIGKILL"),
+  };
+  for (const [code, end] of Object.entries(ends)) {
+    const enclave = await connect({address: server.address, policy: server.policy});
+    const upload = assert.rejects(enclave.load(file, {name: "large"}), {code});
+    await pause(100);
+    const start = performance.now();
+    await end(enclave);
+    await upload;
+    assert.ok(performance.now() - start < 2_000);
+    await enclave.close();
+  }
   await server.stop();
 });
 

@@ -5,7 +5,7 @@
  * T2): each line that starts with `ERROR` is a failure here. After any failure the instance is unusable and has to be
  * wiped; nothing of it is trusted again (§10.3).
  */
-import {createRequire} from "node:module";
+import nodeCrypto from "node:crypto";
 import {compileFunction} from "node:vm";
 import {type ElementType, engineBytes} from "../element-types.ts";
 import {LitertError, type LitertErrorCode} from "../litert-error.ts";
@@ -38,7 +38,7 @@ export function compileGlue(source: string): ModuleFactory {
   // The script gets no file system: it would read the binary, which it is given instead.
   const require = (name: string): unknown => {
     if (name === "node:fs") return {};
-    if (name === "node:crypto") return createRequire(import.meta.url)("node:crypto");
+    if (name === "node:crypto") return nodeCrypto;
     throw new Error(`the engine's script asks for ${name}`);
   };
   const run = compileFunction(source, ["module", "exports", "require", "__filename", "__dirname"], {

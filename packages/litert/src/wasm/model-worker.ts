@@ -25,10 +25,9 @@ export class ModelWorker {
   constructor(entry: URL | string, start: WorkerStart) {
     this.#worker = new Worker(entry, {
       workerData: start,
-      // The worker gets nothing of its surroundings that it doesn't need.
+      // The worker gets nothing of its surroundings that it doesn't need. (Not `execArgv`: the permission model is there.)
       env: {},
       argv: [],
-      execArgv: [],
       stdin: false,
       stdout: true,
       stderr: true,
