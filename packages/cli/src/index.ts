@@ -1,3 +1,4 @@
+export {type Percentiles, percentiles} from "./benchmark/percentiles.ts";
 export {CliError, type CliErrorCode, cliErrors} from "./cli-error.ts";
 export {type ExitCode, exitCodes} from "./exit-codes.ts";
 export {type Bar, renderBars} from "./render/bars.ts";

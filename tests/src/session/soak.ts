@@ -1,5 +1,5 @@
 /**
- * Load, predict, delete, again and again, and watch the enclave's memory: `node tests/dist/session/soak.js [ROUNDS [ARTEFACT]]`.
+ * Load, predict, delete, again and again, and watch the enclave's memory: `npm run soak [-- ROUNDS [ARTEFACT]]`.
  * Resident memory is flat if the second half of the rounds needs no more than the first half after warming up.
  */
 import {readFile} from "node:fs/promises";
