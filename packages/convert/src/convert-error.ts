@@ -34,6 +34,18 @@ export const convertErrors = {
     when: "The graph exceeds a limit: size, nodes, nesting, or constants that expand beyond all measure.",
     todo: "Raise the limit if the graph is trusted.",
   },
+  CONVERT_FILE_MISSING: {
+    when: "A model that is a folder lacks one of its files.",
+    todo: "Copy the whole folder, with `variables/` and `assets/`.",
+  },
+  CONVERT_CHECKPOINT: {
+    when: "A checkpoint is damaged, or lacks a variable: a wrong magic number, CRC-32C, size, dtype or key.",
+    todo: "Copy the checkpoint again (`.index` and all `.data-…` files), or save the model again.",
+  },
+  CONVERT_SAVED_MODEL: {
+    when: "A SavedModel has no MetaGraph or signature of the asked name, or one that can't be converted.",
+    todo: "Choose among those that the message lists.",
+  },
   CONVERT_NOT_FROZEN: {
     when: "The graph reads variables, whose values aren't in the file.",
     todo: "Freeze the graph (variables to constants), then convert it.",

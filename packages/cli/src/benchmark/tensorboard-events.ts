@@ -3,8 +3,7 @@
  * (tensorflow/core/util/event.proto: wall_time=1, step=2, file_version=3, summary=5; summary.proto: Summary.value=1,
  * Value.tag=1, Value.simple_value=2).
  */
-import {concatBytes} from "@tf-trusted/core";
-import {maskedCrc32c} from "./crc32c.ts";
+import {concatBytes, maskedCrc32c} from "@tf-trusted/core";
 
 export interface ScalarEvent {
   /** Milliseconds since 1970. */

@@ -13,6 +13,7 @@ export type FieldKind =
   | "uint64"
   | "bool"
   | "enum"
+  | "fixed32"
   | "float"
   | "double"
   | "string"
@@ -142,6 +143,7 @@ const wireTypes: Readonly<Record<FieldKind, number>> = {
   uint64: 0,
   bool: 0,
   enum: 0,
+  fixed32: 5,
   float: 5,
   double: 1,
   string: 2,
@@ -152,6 +154,8 @@ const wireTypes: Readonly<Record<FieldKind, number>> = {
 
 function readScalar(field: Field, reader: ByteReader): number | bigint | boolean {
   switch (field.kind) {
+    case "fixed32":
+      return reader.u32le();
     case "float":
       return floatOf(reader.u32le());
     case "double":

@@ -1,0 +1,59 @@
+/** A folder on disk as the files of a model. Nothing outside of it is ever read: links aren't followed. */
+import {open, readdir, stat} from "node:fs/promises";
+import {join, relative, sep} from "node:path";
+import {ConvertError} from "../convert-error.ts";
+import type {ModelFiles} from "../readers/model-files.ts";
+
+const maxFiles = 10_000;
+
+/** Throws `CONVERT_FILE_MISSING` where there is no such folder, and `CONVERT_LIMIT` for more files than a model has. */
+export async function openFolder(folder: string): Promise<ModelFiles> {
+  const paths = (await list(folder)).sort();
+  const known = new Set(paths);
+  const locate = (path: string): string => {
+    if (known.has(path)) return join(folder, path);
+    throw new ConvertError("CONVERT_FILE_MISSING", `${folder} has no file ${path}`, {details: {path}});
+  };
+  return {
+    paths,
+    size: async (path) => (await stat(locate(path))).size,
+    read: async (path, offset, length) => {
+      const file = await open(locate(path));
+      try {
+        const bytes = new Uint8Array(length);
+        for (let read = 0; read < length; ) {
+          const {bytesRead} = await file.read(bytes, read, length - read, offset + read);
+          if (bytesRead === 0) {
+            throw new ConvertError(
+              "CONVERT_FILE_MISSING",
+              `${path} ends at ${offset + read}, ${length - read} bytes early`,
+            );
+          }
+          read += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+async function list(folder: string): Promise<string[]> {
+  const paths: string[] = [];
+  const pending = [folder];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const entries = await readdir(next, {withFileTypes: true}).catch((cause: unknown) => {
+      throw new ConvertError("CONVERT_FILE_MISSING", `${next} can't be read as a folder`, {cause});
+    });
+    for (const entry of entries) {
+      const path = join(next, entry.name);
+      if (entry.isDirectory()) pending.push(path);
+      else if (entry.isFile()) paths.push(relative(folder, path).split(sep).join("/"));
+      if (paths.length + pending.length > maxFiles) {
+        throw new ConvertError("CONVERT_LIMIT", `${folder} has more than ${maxFiles} files`);
+      }
+    }
+  }
+  return paths;
+}

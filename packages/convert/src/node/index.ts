@@ -1,0 +1,2 @@
+/** What only Node.js can do for the converter: models that are folders on disk. */
+export {openFolder} from "./folder.ts";
