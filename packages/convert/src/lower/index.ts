@@ -10,6 +10,7 @@ import {neuralLowerings} from "./neural.ts";
 import {productLowerings} from "./products.ts";
 import {reduceLowerings} from "./reduce.ts";
 import {selectionLowerings} from "./selection.ts";
+import {windowLowerings} from "./windows.ts";
 
 export const lowerings: LoweringTable = {
   ...elementwiseLowerings,
@@ -18,6 +19,7 @@ export const lowerings: LoweringTable = {
   ...productLowerings,
   ...reduceLowerings,
   ...selectionLowerings,
+  ...windowLowerings,
 };
 
 /** A node that can't be lowered. */

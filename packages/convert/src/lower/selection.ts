@@ -1,8 +1,7 @@
 /** Lowerings of what counts, picks, scatters and draws: histograms, scatter updates, suppression, random numbers. */
 import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
 import type {Ref} from "../ir/graph.ts";
-import {booleanAttribute, numberAttribute, numbersAttribute, stringAttribute} from "../ir/operators.ts";
-import {makeTensor} from "../ops/elements.ts";
+import {booleanAttribute, numberAttribute} from "../ir/operators.ts";
 import {product} from "../ops/shapes.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 import {reduceSegments} from "./reduce.ts";
@@ -141,34 +140,6 @@ const suppression =
     return found.slice(0, types.length);
   };
 
-/** Patches by a convolution whose filter has a 1 for each element of the patch. */
-const patches: Lowering = ({inputs: [x], types: [type], site}, b) => {
-  const [, height, width] = numbersAttribute(site, "ksizes");
-  const [, strideH, strideW] = numbersAttribute(site, "strides");
-  const [, rateH, rateW] = numbersAttribute(site, "rates");
-  const channels = b.shape(x!)[3]!;
-  if (!isKnown(channels) || b.dtype(x!) !== "float32")
-    return b.refuse("the number of channels isn't known, or its data isn't float32");
-  const size = height! * width! * channels;
-  const filter = makeTensor("float32", [size, height!, width!, channels], (i) =>
-    Math.floor(i / size) === i % size ? 1 : 0,
-  );
-  const bias = b.value(makeTensor("float32", [size], () => 0));
-  return b.op(
-    "CONV_2D",
-    [x!, b.value(filter), bias],
-    {
-      padding: stringAttribute(site, "padding"),
-      strideH: strideH!,
-      strideW: strideW!,
-      dilationHFactor: rateH!,
-      dilationWFactor: rateW!,
-      fusedActivationFunction: "NONE",
-    },
-    {type: type!},
-  );
-};
-
 /** TensorFlow's formula; hue is 0 where all channels are equal. */
 const rgbToHsv: Lowering = ({inputs: [x]}, b) => {
   const last = b.rank(x!) - 1;
@@ -246,7 +217,6 @@ export const selectionLowerings: LoweringTable = {
   HistogramFixedWidth: histogram,
   NonMaxSuppressionV4: suppression(false),
   NonMaxSuppressionV5: suppression(true),
-  ExtractImagePatches: patches,
   RGBToHSV: rgbToHsv,
   BitwiseAnd: bitwise(bitwiseAnd),
   BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y))),

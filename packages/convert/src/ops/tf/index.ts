@@ -3,6 +3,7 @@ import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
 import {elementwise} from "./elementwise.ts";
 import {neural} from "./neural.ts";
+import {patchOperators} from "./patches.ts";
 import {reduce} from "./reduce.ts";
 import {selection} from "./selection.ts";
 import {slices} from "./slices.ts";
@@ -12,6 +13,7 @@ export const tfOperators: readonly Operator[] = [
   ...slices,
   ...elementwise,
   ...neural,
+  ...patchOperators,
   ...reduce,
   ...selection,
 ];

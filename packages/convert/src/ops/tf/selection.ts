@@ -1,8 +1,8 @@
 /** Operators that count, suppress and draw. */
 import type {DType} from "@tf-trusted/tensor";
-import {multiplyDims, unknownDim} from "../../ir/dims.ts";
-import {booleanAttribute, numbersAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
-import {dimsOf, integersOf, windowedDim} from "../shapes.ts";
+import {unknownDim} from "../../ir/dims.ts";
+import {booleanAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
+import {dimsOf, integersOf} from "../shapes.ts";
 
 const drawn = (name: string, dtypeAttribute: string): Operator => ({
   name: `tf.${name}`,
@@ -42,19 +42,6 @@ export const selection: readonly Operator[] = [
       {dtype: site.inputs[1]!.dtype, shape: [suppressed(site)]},
       {dtype: "int32", shape: []},
     ],
-  },
-  {
-    name: "tf.ExtractImagePatches",
-    infer: (site) => {
-      const [x] = site.inputs;
-      const [sizes, strides, rates] = ["ksizes", "strides", "rates"].map((key) => numbersAttribute(site, key));
-      const shape = x!.shape?.map((dim, axis) => {
-        if (axis === 0) return dim;
-        if (axis === 3) return multiplyDims(dim, sizes![1]! * sizes![2]!);
-        return windowedDim(dim, sizes![axis]!, strides![axis]!, rates![axis]!, stringAttribute(site, "padding"));
-      });
-      return [{dtype: x!.dtype, shape}];
-    },
   },
   drawn("RandomUniform", "dtype"),
   drawn("RandomStandardNormal", "dtype"),
