@@ -5,6 +5,7 @@ import type {Graph, TensorType} from "../ir/graph.ts";
 import {mixedTable} from "../ops/tfl/index.ts";
 import {arrayLowerings} from "./arrays.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
+import {imageLowerings} from "./images.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
 import {productLowerings} from "./products.ts";
@@ -20,6 +21,7 @@ export const lowerings: LoweringTable = {
   ...reduceLowerings,
   ...selectionLowerings,
   ...windowLowerings,
+  ...imageLowerings,
 };
 
 /** A node that can't be lowered. */

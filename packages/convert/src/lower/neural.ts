@@ -351,11 +351,6 @@ export const neuralLowerings: LoweringTable = {
     fakeQuant(n, b, [numberAttribute(n.site, "min", -6)], [numberAttribute(n.site, "max", 6)]),
   FakeQuantWithMinMaxVars: fakeQuantVars,
   FakeQuantWithMinMaxVarsPerChannel: fakeQuantVars,
-  AdjustContrastv2: ({inputs: [x, factor]}, b) => {
-    const rank = b.rank(x!);
-    const mean = b.reduce("MEAN", x!, [rank - 3, rank - 2], true);
-    return b.add(b.mul(b.sub(x!, mean), factor!), mean);
-  },
 };
 
 function conv2dOnly(n: LoweredNode, b: Lowerer): Ref {

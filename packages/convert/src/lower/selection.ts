@@ -140,31 +140,6 @@ const suppression =
     return found.slice(0, types.length);
   };
 
-/** TensorFlow's formula; hue is 0 where all channels are equal. */
-const rgbToHsv: Lowering = ({inputs: [x]}, b) => {
-  const last = b.rank(x!) - 1;
-  const shape = b.shape(x!);
-  const channel = (i: number) =>
-    b.slice(
-      x!,
-      shape.map((_, axis) => (axis === last ? i : 0)),
-      shape.map((_, axis) => (axis === last ? 1 : -1)),
-    );
-  const [red, green, blue] = [channel(0), channel(1), channel(2)];
-  const value = b.reduce("REDUCE_MAX", x!, [last], true);
-  const range = b.sub(value, b.reduce("REDUCE_MIN", x!, [last], true));
-  const [zero, one] = [b.scalar(0), b.scalar(1)];
-  const isGray = b.raw("LESS_EQUAL", [range, zero])[0]!;
-  const isBlack = b.raw("LESS_EQUAL", [value, zero])[0]!;
-  const saturation = b.select(isBlack, zero, b.div(range, b.select(isBlack, one, value)));
-  const norm = b.div(b.scalar(1 / 6), b.select(isGray, one, range));
-  const turn = (p: Ref, q: Ref, offset: number) => b.add(b.mul(norm, b.sub(p, q)), b.scalar(offset));
-  const fromGreen = b.select(b.raw("EQUAL", [green, value])[0]!, turn(blue, red, 2 / 6), turn(red, green, 4 / 6));
-  const angle = b.select(b.raw("EQUAL", [red, value])[0]!, turn(green, blue, 0), fromGreen);
-  const positive = b.select(b.raw("LESS", [angle, zero])[0]!, b.add(angle, one), angle);
-  return b.concat([b.select(isGray, zero, positive), saturation, value], last);
-};
-
 /** a & b of 32 bits: 2·((a≫1) & (b≫1)) is the sum of the halves less their exclusive or, and the last bits multiply. */
 function bitwiseAnd(b: Lowerer, x: Ref, y: Ref): Ref {
   const one = b.ints([1], []);
@@ -217,7 +192,6 @@ export const selectionLowerings: LoweringTable = {
   HistogramFixedWidth: histogram,
   NonMaxSuppressionV4: suppression(false),
   NonMaxSuppressionV5: suppression(true),
-  RGBToHSV: rgbToHsv,
   BitwiseAnd: bitwise(bitwiseAnd),
   BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y))),
   LeftShift: bitwise((b, x, y) => b.mul(x, b.binary("POW", b.ints([2], []), y))),

@@ -2,9 +2,11 @@
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
 import {elementwise} from "./elementwise.ts";
+import {imageOperators} from "./images.ts";
 import {neural} from "./neural.ts";
 import {patchOperators} from "./patches.ts";
 import {reduce} from "./reduce.ts";
+import {resizeOperators} from "./resize.ts";
 import {selection} from "./selection.ts";
 import {slices} from "./slices.ts";
 
@@ -14,6 +16,8 @@ export const tfOperators: readonly Operator[] = [
   ...elementwise,
   ...neural,
   ...patchOperators,
+  ...resizeOperators,
+  ...imageOperators,
   ...reduce,
   ...selection,
 ];

@@ -150,17 +150,6 @@ const batchNorm = (name: string, outputs: number): Operator => ({
   evaluate: (site, inputs) => evaluateBatchNorm(site, inputs, outputs),
 });
 
-const resize = (name: string, keepsDtype: boolean): Operator => ({
-  name: `tf.${name}`,
-  infer: (site) => {
-    const [x] = site.inputs;
-    checkRank(site, x!.shape, 4);
-    const [height, width] = dimsOf(site, 1) ?? [unknownDim, unknownDim];
-    const dims = x!.shape ?? [unknownDim, unknownDim, unknownDim, unknownDim];
-    return [{dtype: keepsDtype ? x!.dtype : "float32", shape: [dims[0]!, height!, width!, dims[3]!]}];
-  },
-});
-
 const blocks = (name: string, toDepth: boolean): Operator => ({
   name: `tf.${name}`,
   infer: (site) => {
@@ -279,10 +268,6 @@ export const neural: readonly Operator[] = [
     evaluate: (site, [x]) => [evaluateLocalResponse(site, x!)],
     cost: (site, [x]) => countOf(x!.shape) * (2 * numberAttribute(site, "depth_radius", 5) + 1),
   },
-  resize("ResizeBilinear", false),
-  resize("ResizeNearestNeighbor", true),
-  resize("ResizeBicubic", false),
-  resize("ResizeArea", false),
   blocks("SpaceToDepth", true),
   blocks("DepthToSpace", false),
   batchBlocks("SpaceToBatchND"),
@@ -337,11 +322,6 @@ export const neural: readonly Operator[] = [
     "QuantizeAndDequantizeV2",
     "QuantizeAndDequantizeV3",
     "QuantizeAndDequantizeV4",
-    "RGBToHSV",
-    "HSVToRGB",
-    "AdjustContrastv2",
-    "AdjustHue",
-    "AdjustSaturation",
   ].map(
     (name): Operator => ({
       name: `tf.${name}`,
