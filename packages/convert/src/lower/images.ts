@@ -90,12 +90,16 @@ function weightMatrix(b: Lowerer, taps: readonly Taps[], size: number): Ref {
 }
 
 const isIdentity = (taps: readonly Taps[], size: number) =>
-  taps.length === size && taps.every(({at, weights}, i) => at.every((each, k) => (each === i ? weights[k] === 1 : weights[k] === 0)) && at.includes(i));
+  taps.length === size &&
+  taps.every(
+    ({at, weights}, i) => at.every((each, k) => (each === i ? weights[k] === 1 : weights[k] === 0)) && at.includes(i),
+  );
 
 /** Products with a matrix of weights, over rows and over columns. */
 function resampled(b: Lowerer, source: Ref, rows: readonly Taps[], columns: readonly Taps[]): Ref {
   const [batch, height, width, channels] = b.shape(source);
-  if (!isKnown(height!) || !isKnown(width!) || !isKnown(channels!)) return b.refuse("the size of its image isn't known");
+  if (!isKnown(height!) || !isKnown(width!) || !isKnown(channels!))
+    return b.refuse("the size of its image isn't known");
   const weigh = (matrix: Ref, x: Ref): Ref =>
     b.op("BATCH_MATMUL", [matrix, x], {adjX: false, adjY: false, asymmetricQuantizeInputs: false});
   let image = b.cast(source, "float32");
@@ -107,12 +111,7 @@ function resampled(b: Lowerer, source: Ref, rows: readonly Taps[], columns: read
   if (isIdentity(columns, width)) return image;
   // Columns of every row: the rows join the batch.
   const joined = b.reshape(image, [product([batch!, rows.length]), width, channels]);
-  return b.reshape(weigh(weightMatrix(b, columns, width), joined), [
-    batch!,
-    rows.length,
-    columns.length,
-    channels,
-  ]);
+  return b.reshape(weigh(weightMatrix(b, columns, width), joined), [batch!, rows.length, columns.length, channels]);
 }
 
 const byWeights =
@@ -148,7 +147,10 @@ function cropPlaces(b: Lowerer, from: Ref, to: Ref, size: number, count: number)
     count === 1
       ? b.mul(b.mul(b.add(from, to), b.scalar(0.5)), end)
       : b.add(b.mul(from, end), b.mul(steps, b.div(b.mul(b.sub(to, from), end), b.scalar(count - 1))));
-  const inside = b.raw("LOGICAL_AND", [b.raw("GREATER_EQUAL", [place, zero])[0]!, b.raw("LESS_EQUAL", [place, end])[0]!])[0]!;
+  const inside = b.raw("LOGICAL_AND", [
+    b.raw("GREATER_EQUAL", [place, zero])[0]!,
+    b.raw("LESS_EQUAL", [place, end])[0]!,
+  ])[0]!;
   // What is outside reads any element, and is replaced afterwards.
   return {place: b.select(inside, place, zero), inside};
 }
@@ -171,7 +173,10 @@ const cropAndResize: Lowering = ({inputs: [image, boxes, owners, size], types: [
   const column = (place: Ref) => b.reshape(b.cast(place, "int32"), [count, 1, wide!]);
   const at = (y: Ref, x: Ref) => b.gather(pixelsOf, b.add(y, x), 0);
   const values = isNearest ? nearestPixels() : mixedPixels();
-  const inside = b.raw("LOGICAL_AND", [b.reshape(ys.inside, [count, tall!, 1, 1]), b.reshape(xs.inside, [count, 1, wide!, 1])])[0]!;
+  const inside = b.raw("LOGICAL_AND", [
+    b.reshape(ys.inside, [count, tall!, 1, 1]),
+    b.reshape(xs.inside, [count, 1, wide!, 1]),
+  ])[0]!;
   return b.select(inside, values, b.scalar(numberAttribute(site, "extrapolation_value", 0)));
 
   /** Places are not negative: half of one rounds up. */

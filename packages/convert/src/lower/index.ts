@@ -4,6 +4,7 @@ import {rewriteGraph} from "../ir/builder.ts";
 import type {Graph, TensorType} from "../ir/graph.ts";
 import {mixedTable} from "../ops/tfl/index.ts";
 import {arrayLowerings} from "./arrays.ts";
+import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
@@ -22,6 +23,7 @@ export const lowerings: LoweringTable = {
   ...selectionLowerings,
   ...windowLowerings,
   ...imageLowerings,
+  ...detectionLowerings,
 };
 
 /** A node that can't be lowered. */

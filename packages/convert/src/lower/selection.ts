@@ -122,24 +122,6 @@ const histogram: Lowering = ({inputs: [values, range, bins], types: [type]}, b) 
   return b.cast(countIds(b, ids, count!, undefined, 0), type!.dtype);
 };
 
-/** Suppression with a fixed number of results and their count; results that vary in number have no buffer to go to. */
-const suppression =
-  (soft: boolean): Lowering =>
-  ({inputs, types, site}, b) => {
-    if (!booleanAttribute(site, "pad_to_max_output_size"))
-      return b.refuse("the number of its results isn't fixed (pad_to_max_output_size)");
-    const [boxes, scores, size, overlap, threshold, sigma] = inputs;
-    const [count] = b.integers(size!, "max_output_size");
-    const operands = [boxes!, scores!, b.ints([count!], []), overlap!, threshold!, ...(soft ? [sigma!] : [])];
-    const shape = [count!];
-    const found = b.raw(soft ? "NON_MAX_SUPPRESSION_V5" : "NON_MAX_SUPPRESSION_V4", operands, {}, [
-      {dtype: "int32", shape},
-      ...(soft ? [{dtype: "float32" as const, shape}] : []),
-      {dtype: "int32", shape: []},
-    ]);
-    return found.slice(0, types.length);
-  };
-
 /** a & b of 32 bits: 2·((a≫1) & (b≫1)) is the sum of the halves less their exclusive or, and the last bits multiply. */
 function bitwiseAnd(b: Lowerer, x: Ref, y: Ref): Ref {
   const one = b.ints([1], []);
@@ -190,8 +172,6 @@ export const selectionLowerings: LoweringTable = {
   InTopKV2: inTopK,
   DenseBincount: denseBincount,
   HistogramFixedWidth: histogram,
-  NonMaxSuppressionV4: suppression(false),
-  NonMaxSuppressionV5: suppression(true),
   BitwiseAnd: bitwise(bitwiseAnd),
   BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y))),
   LeftShift: bitwise((b, x, y) => b.mul(x, b.binary("POW", b.ints([2], []), y))),

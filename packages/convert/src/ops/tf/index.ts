@@ -1,6 +1,7 @@
 /** The `tf` dialect: what is known of TensorFlow's operators, by family. */
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
+import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
 import {neural} from "./neural.ts";
@@ -18,6 +19,7 @@ export const tfOperators: readonly Operator[] = [
   ...patchOperators,
   ...resizeOperators,
   ...imageOperators,
+  ...detection,
   ...reduce,
   ...selection,
 ];

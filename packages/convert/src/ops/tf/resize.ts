@@ -144,11 +144,7 @@ const kernels: Readonly<Record<string, Kernel>> = {
   mitchellcubic: {
     radius: 2,
     at: (x) =>
-      x >= 2
-        ? 0
-        : x >= 1
-          ? (((-7 / 18) * x + 2) * x - 10 / 3) * x + 16 / 9
-          : ((7 / 6) * x - 2) * x * x + 8 / 9,
+      x >= 2 ? 0 : x >= 1 ? (((-7 / 18) * x + 2) * x - 10 / 3) * x + 16 / 9 : ((7 / 6) * x - 2) * x * x + 8 / 9,
   },
 };
 
