@@ -10,6 +10,7 @@ import {imageLowerings} from "./images.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
 import {productLowerings} from "./products.ts";
+import {quantisationLowerings} from "./quantisation.ts";
 import {reduceLowerings} from "./reduce.ts";
 import {selectionLowerings} from "./selection.ts";
 import {windowLowerings} from "./windows.ts";
@@ -24,6 +25,7 @@ export const lowerings: LoweringTable = {
   ...windowLowerings,
   ...imageLowerings,
   ...detectionLowerings,
+  ...quantisationLowerings,
 };
 
 /** A node that can't be lowered. */

@@ -292,33 +292,6 @@ const fusedConv: Lowering = (n, b) => {
   return result;
 };
 
-/** clamp, then round to the nearest of 2^bits levels; each range is nudged so that 0 is one of its levels. */
-function fakeQuant(n: LoweredNode, b: Lowerer, low: ArrayLike<number>, high: ArrayLike<number>): Ref {
-  const fr = Math.fround;
-  const quantMin = booleanAttribute(n.site, "narrow_range") ? 1 : 0;
-  const quantMax = 2 ** numberAttribute(n.site, "num_bits", 8) - 1;
-  const ranges = Array.from(low, (min, i) => {
-    const scale = fr(fr(high[i]! - min) / (quantMax - quantMin));
-    const fromMin = fr(quantMin - fr(min / scale));
-    const zero = fromMin < quantMin ? quantMin : fromMin > quantMax ? quantMax : Math.round(fromMin);
-    return {scale, inverse: fr(1 / scale), min: fr((quantMin - zero) * scale), max: fr((quantMax - zero) * scale)};
-  });
-  const of = (key: "scale" | "inverse" | "min" | "max") =>
-    b.floats(
-      ranges.map((range) => range[key]),
-      ranges.length === 1 ? [] : [ranges.length],
-    );
-  const clamped = b.binary("MAXIMUM", b.binary("MINIMUM", n.inputs[0]!, of("max")), of("min"));
-  const steps = b.op("FLOOR", [b.add(b.mul(b.sub(clamped, of("min")), of("inverse")), b.scalar(0.5))]);
-  return b.add(b.mul(steps, of("scale")), of("min"));
-}
-
-const fakeQuantVars: Lowering = (n, b) => {
-  const [min, max] = [b.constant(n.inputs[1]!), b.constant(n.inputs[2]!)];
-  if (!min || !max) return b.refuse("its range is computed");
-  return fakeQuant(n, b, numbersOf(min), numbersOf(max));
-};
-
 export const neuralLowerings: LoweringTable = {
   Conv2D: conv2dOnly,
   DepthwiseConv2dNative: depthwise,
@@ -347,10 +320,6 @@ export const neuralLowerings: LoweringTable = {
   ResizeNearestNeighbor: resize("RESIZE_NEAREST_NEIGHBOR"),
   SpaceToDepth: blocks("SPACE_TO_DEPTH"),
   DepthToSpace: blocks("DEPTH_TO_SPACE"),
-  FakeQuantWithMinMaxArgs: (n, b) =>
-    fakeQuant(n, b, [numberAttribute(n.site, "min", -6)], [numberAttribute(n.site, "max", 6)]),
-  FakeQuantWithMinMaxVars: fakeQuantVars,
-  FakeQuantWithMinMaxVarsPerChannel: fakeQuantVars,
 };
 
 function conv2dOnly(n: LoweredNode, b: Lowerer): Ref {

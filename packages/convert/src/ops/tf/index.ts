@@ -6,6 +6,7 @@ import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
 import {neural} from "./neural.ts";
 import {patchOperators} from "./patches.ts";
+import {quantisation} from "./quantisation.ts";
 import {reduce} from "./reduce.ts";
 import {resizeOperators} from "./resize.ts";
 import {selection} from "./selection.ts";
@@ -20,6 +21,7 @@ export const tfOperators: readonly Operator[] = [
   ...resizeOperators,
   ...imageOperators,
   ...detection,
+  ...quantisation,
   ...reduce,
   ...selection,
 ];

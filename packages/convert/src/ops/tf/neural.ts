@@ -315,19 +315,6 @@ export const neural: readonly Operator[] = [
       evaluate: (_, [logits, labels]) => evaluateCrossEntropy(logits!, labels!),
     }),
   ),
-  ...[
-    "FakeQuantWithMinMaxArgs",
-    "FakeQuantWithMinMaxVars",
-    "FakeQuantWithMinMaxVarsPerChannel",
-    "QuantizeAndDequantizeV2",
-    "QuantizeAndDequantizeV3",
-    "QuantizeAndDequantizeV4",
-  ].map(
-    (name): Operator => ({
-      name: `tf.${name}`,
-      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-    }),
-  ),
 ];
 
 function checkInner(site: Site, a: Dim | undefined, b: Dim | undefined): void {
