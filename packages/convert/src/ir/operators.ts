@@ -23,6 +23,8 @@ export interface Operator {
   readonly infer: (site: Site) => readonly TensorType[];
   /** The outputs for constant inputs, `undefined` where it doesn't know this case. */
   readonly evaluate?: (site: Site, inputs: readonly Tensor[], types: readonly TensorType[]) => Tensor[] | undefined;
+  /** Steps that `evaluate` takes, where they may be many times the elements that go in and come out. */
+  readonly cost?: (site: Site, inputs: readonly Tensor[], types: readonly TensorType[]) => number;
 }
 
 export type OperatorTable = ReadonlyMap<string, Operator>;

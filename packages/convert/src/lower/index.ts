@@ -4,12 +4,16 @@ import {rewriteGraph} from "../ir/builder.ts";
 import type {Graph, TensorType} from "../ir/graph.ts";
 import {mixedTable} from "../ops/tfl/index.ts";
 import {arrayLowerings} from "./arrays.ts";
+import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
+import {imageLowerings} from "./images.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
 import {productLowerings} from "./products.ts";
+import {quantisationLowerings} from "./quantisation.ts";
 import {reduceLowerings} from "./reduce.ts";
 import {selectionLowerings} from "./selection.ts";
+import {windowLowerings} from "./windows.ts";
 
 export const lowerings: LoweringTable = {
   ...elementwiseLowerings,
@@ -18,6 +22,10 @@ export const lowerings: LoweringTable = {
   ...productLowerings,
   ...reduceLowerings,
   ...selectionLowerings,
+  ...windowLowerings,
+  ...imageLowerings,
+  ...detectionLowerings,
+  ...quantisationLowerings,
 };
 
 /** A node that can't be lowered. */

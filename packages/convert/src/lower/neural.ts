@@ -1,11 +1,12 @@
 /** Lowerings of convolutions, pools, normalisation and images. Layouts are NHWC by now. */
-import {type Dim, isKnown, isStatic} from "../ir/dims.ts";
+import {type Dim, isKnown} from "../ir/dims.ts";
 import type {Ref, TensorType} from "../ir/graph.ts";
 import {booleanAttribute, numberAttribute, numbersAttribute, type Site, stringAttribute} from "../ir/operators.ts";
 import {numbersOf} from "../ops/elements.ts";
 import {product} from "../ops/shapes.ts";
 import {dilationsAttribute, explicitPads, layoutOf, stridesAttribute} from "../ops/tf/neural.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
+import {poolChannels, poolIntegers} from "./windows.ts";
 
 function checkLayout(site: Site, b: Lowerer, rank = 4): void {
   if (layoutOf(site, rank).channel !== rank - 1)
@@ -82,8 +83,8 @@ const transposeConv: Lowering = (n, b) => {
   checkLayout(site, b);
   const [target, filter, x] = n.inputs;
   const strides = stridesAttribute(site);
-  if (dilationsAttribute(site).some((dilation) => dilation !== 1)) return b.refuse("dilations");
-  const weights = b.transpose(filter!, [2, 0, 1, 3]);
+  const [, rateH, rateW] = dilationsAttribute(site);
+  const weights = b.transpose(spreadFilter(b, filter!, rateH!, rateW!), [2, 0, 1, 3]);
   const padding = stringAttribute(site, "padding");
   const attributes = {
     padding: padding === "SAME" ? "SAME" : "VALID",
@@ -106,6 +107,23 @@ const transposeConv: Lowering = (n, b) => {
     sizes,
   );
 };
+
+/** The kernel has no dilations: a filter with zeros between its elements is the same. */
+function spreadFilter(b: Lowerer, filter: Ref, rateH: number, rateW: number): Ref {
+  if (rateH === 1 && rateW === 1) return filter;
+  const value = b.constant(filter);
+  if (value?.dtype !== "float32") return b.refuse("dilations, with a filter that is computed");
+  const [height, width, outputs, inputs] = value.shape as readonly [number, number, number, number];
+  const size = outputs * inputs;
+  const [tall, wide] = [(height - 1) * rateH + 1, (width - 1) * rateW + 1];
+  const values = numbersOf(value);
+  const spread = new Float32Array(tall * wide * size);
+  for (let i = 0; i < height * width; i++) {
+    const to = (Math.floor(i / width) * rateH * wide + (i % width) * rateW) * size;
+    for (let k = 0; k < size; k++) spread[to + k] = values[i * size + k]!;
+  }
+  return b.floats(spread, [tall, wide, outputs, inputs]);
+}
 
 const conv3d: Lowering = (n, b) => {
   const {site, types} = n;
@@ -161,10 +179,17 @@ const pool =
     checkLayout(site, b);
     const kernel = operands ? b.integers(n.inputs[1]!, "ksize") : numbersAttribute(site, "ksize");
     const strides = operands ? b.integers(n.inputs[2]!, "strides") : numbersAttribute(site, "strides");
-    if (kernel[0] !== 1 || kernel[3] !== 1 || strides[0] !== 1 || strides[3] !== 1)
-      return b.refuse("windows over batch or channels");
-    if (op === "AVERAGE_POOL_2D" && stringAttribute(site, "padding") === "EXPLICIT")
-      return b.refuse("explicit padding");
+    const isMax = op === "MAX_POOL_2D";
+    const [source] = n.inputs;
+    const dtype = b.dtype(source!);
+    if (kernel[0] !== 1 || strides[0] !== 1) return b.refuse("windows over batch");
+    if (kernel[3] !== 1 || strides[3] !== 1) {
+      if ([1, 2].some((axis) => kernel[axis] !== 1 || strides[axis] !== 1) || kernel[3] !== strides[3])
+        return b.refuse("windows over channels that overlap, or over the image too");
+      return poolChannels(b, source!, kernel[3]!, isMax);
+    }
+    if (isMax && dtype !== "float32") return poolIntegers(b, site, source!, kernel, strides);
+    if (!isMax && stringAttribute(site, "padding") === "EXPLICIT") return b.refuse("explicit padding");
     const {x, padding} = paddedInput(b, site, n.inputs[0]!, Number.NEGATIVE_INFINITY);
     return b.op(
       op,
@@ -181,53 +206,15 @@ const pool =
     );
   };
 
-/** Windows over H and W, then over D. An average needs the padding to divide evenly, so: VALID, or no padding at all. */
-const pool3d =
-  (op: "MAX_POOL_2D" | "AVERAGE_POOL_2D"): Lowering =>
-  (n, b) => {
-    const {site, types} = n;
-    checkLayout(site, b, 5);
-    const [x] = n.inputs;
-    const [, kd, kh, kw] = numbersAttribute(site, "ksize");
-    const [, sd, sh, sw] = numbersAttribute(site, "strides");
-    const padding = stringAttribute(site, "padding");
-    const shape = b.shape(x!);
-    const result = types[0]!.shape!;
-    if (!isStatic(shape) || !isStatic(result)) return b.refuse("the shape of its input isn't known");
-    if (op === "AVERAGE_POOL_2D" && padding === "SAME") {
-      // The number of elements in a window is the product of those along each axis: averages of averages are right.
-      b.note("AvgPool3D: two pools, one after the other");
-    }
-    const [batch, depth, height, width, channels] = shape as [number, number, number, number, number];
-    const [, d2, h2, w2] = result as [number, number, number, number];
-    const options = (h: number, w: number, strideH: number, strideW: number) => ({
-      padding,
-      strideH,
-      strideW,
-      filterHeight: h,
-      filterWidth: w,
-      ...ACTIVATION,
-    });
-    const flat = b.reshape(x!, [batch * depth, height, width, channels]);
-    const planes = b.op(op, [flat], options(kh!, kw!, sh!, sw!), {
-      type: {dtype: "float32", shape: [batch * depth, h2, w2, channels]},
-    });
-    const columns = b.reshape(planes, [batch, depth, h2 * w2, channels]);
-    const pooled = b.op(op, [columns], options(kd!, 1, sd!, 1), {
-      type: {dtype: "float32", shape: [batch, d2, h2 * w2, channels]},
-    });
-    return b.reshape(pooled, result);
-  };
-
 /** x·γ/sqrt(σ² + ε) + (β − μ·γ/sqrt(σ² + ε)), with the statistics of the batch where it is training. */
 const batchNorm: Lowering = (n, b) => {
   const {site} = n;
   const [x, scale, offset, mean, variance] = n.inputs;
   const training = booleanAttribute(site, "is_training", true);
   const epsilon = b.scalar(numberAttribute(site, "epsilon", 1e-4));
-  if (numberAttribute(site, "exponential_avg_factor", 1) !== 1) return b.refuse("a running average");
-  checkLayout(site, b);
-  const axes = [0, 1, 2];
+  const rank = b.rank(x!);
+  checkLayout(site, b, rank);
+  const axes = Array.from({length: rank - 1}, (_, i) => i);
   const [mu, sigma] = training
     ? (() => {
         const batchMean = b.reduce("MEAN", x!, axes, false);
@@ -238,11 +225,29 @@ const batchNorm: Lowering = (n, b) => {
   const y = b.add(b.mul(b.sub(x!, mu), factor), offset!);
   // The other outputs serve training; those that can be told are the statistics.
   if (!training) return [y, mu, sigma, mu, sigma, mu].slice(0, n.types.length);
-  const shape = b.shape(x!).slice(0, 3);
-  if (!isStatic(shape)) return [y, mu, sigma, mu, sigma, mu].slice(0, n.types.length);
-  const count = product(shape) as number;
-  const unbiased = b.mul(sigma, b.scalar(count / Math.max(1, count - 1)));
-  return [y, mu, unbiased, mu, sigma, mu].slice(0, n.types.length);
+  const average = numberAttribute(site, "exponential_avg_factor", 1);
+  const mix = (own: Ref, before: Ref) =>
+    average === 1 ? own : b.add(b.mul(own, b.scalar(average)), b.mul(before, b.scalar(1 - average)));
+  const batchVariance = mix(b.mul(sigma, bessel(b, x!)), variance!);
+  return [y, mix(mu, mean!), batchVariance, mu, sigma, mu].slice(0, n.types.length);
+};
+
+/** n/(n − 1) of the n values that a channel has. */
+function bessel(b: Lowerer, x: Ref): Ref {
+  const shape = b.shape(x).slice(0, -1);
+  const count = product(shape);
+  if (isKnown(count)) return b.scalar(count / Math.max(1, count - 1));
+  const sizes = b.cast(b.dims(shape, [x]), "float32");
+  const total = b.reduce("REDUCE_PROD", sizes, [0], false);
+  return b.div(total, b.binary("MAXIMUM", b.sub(total, b.scalar(1)), b.scalar(1)));
+}
+
+/** The operator of GraphDefs before version 9, where its statistics are computed. */
+const oldBatchNorm: Lowering = ({inputs: [x, mean, variance, beta, gamma], site}, b) => {
+  const epsilon = b.scalar(numberAttribute(site, "variance_epsilon"));
+  const inverse = b.op("RSQRT", [b.add(variance!, epsilon)]);
+  const scale = booleanAttribute(site, "scale_after_normalization") ? b.mul(inverse, gamma!) : inverse;
+  return b.add(b.mul(b.sub(x!, mean!), scale), beta!);
 };
 
 const resize =
@@ -261,19 +266,6 @@ const blocks =
   ({inputs: [x], types: [type], site}, b) => {
     checkLayout(site, b);
     return b.op(op, [x!], {blockSize: numberAttribute(site, "block_size")}, {type: type!});
-  };
-
-const batchBlocks =
-  (op: "SPACE_TO_BATCH_ND" | "BATCH_TO_SPACE_ND"): Lowering =>
-  ({inputs: [x, block, pads], types: [type]}, b) => {
-    const rank = b.rank(x!);
-    if (rank !== 3 && rank !== 4) return b.refuse(`a tensor of rank ${rank}`);
-    const count = b.shape(block!)[0];
-    if (count === rank - 2) return b.raw(op, [x!, b.operand(block!), b.cast(pads!, "int32")], {}, [type!])[0]!;
-    if (rank !== 4 || count !== 1) return b.refuse(`${count} block sizes for rank ${rank}`);
-    const [size] = b.integers(block!, "block shape");
-    const [before, after] = b.integers(pads!, "paddings");
-    return b.raw(op, [x!, b.ints([size!, 1]), b.ints([before!, after!, 0, 0], [2, 2])], {}, [type!])[0]!;
   };
 
 /** SOFTMAX works on the last axis, as TensorFlow's do. */
@@ -300,33 +292,6 @@ const fusedConv: Lowering = (n, b) => {
   return result;
 };
 
-/** clamp, then round to the nearest of 2^bits levels; each range is nudged so that 0 is one of its levels. */
-function fakeQuant(n: LoweredNode, b: Lowerer, low: ArrayLike<number>, high: ArrayLike<number>): Ref {
-  const fr = Math.fround;
-  const quantMin = booleanAttribute(n.site, "narrow_range") ? 1 : 0;
-  const quantMax = 2 ** numberAttribute(n.site, "num_bits", 8) - 1;
-  const ranges = Array.from(low, (min, i) => {
-    const scale = fr(fr(high[i]! - min) / (quantMax - quantMin));
-    const fromMin = fr(quantMin - fr(min / scale));
-    const zero = fromMin < quantMin ? quantMin : fromMin > quantMax ? quantMax : Math.round(fromMin);
-    return {scale, inverse: fr(1 / scale), min: fr((quantMin - zero) * scale), max: fr((quantMax - zero) * scale)};
-  });
-  const of = (key: "scale" | "inverse" | "min" | "max") =>
-    b.floats(
-      ranges.map((range) => range[key]),
-      ranges.length === 1 ? [] : [ranges.length],
-    );
-  const clamped = b.binary("MAXIMUM", b.binary("MINIMUM", n.inputs[0]!, of("max")), of("min"));
-  const steps = b.op("FLOOR", [b.add(b.mul(b.sub(clamped, of("min")), of("inverse")), b.scalar(0.5))]);
-  return b.add(b.mul(steps, of("scale")), of("min"));
-}
-
-const fakeQuantVars: Lowering = (n, b) => {
-  const [min, max] = [b.constant(n.inputs[1]!), b.constant(n.inputs[2]!)];
-  if (!min || !max) return b.refuse("its range is computed");
-  return fakeQuant(n, b, numbersOf(min), numbersOf(max));
-};
-
 export const neuralLowerings: LoweringTable = {
   Conv2D: conv2dOnly,
   DepthwiseConv2dNative: depthwise,
@@ -337,11 +302,10 @@ export const neuralLowerings: LoweringTable = {
   MaxPool: pool("MAX_POOL_2D"),
   MaxPoolV2: pool("MAX_POOL_2D", true),
   AvgPool: pool("AVERAGE_POOL_2D"),
-  MaxPool3D: pool3d("MAX_POOL_2D"),
-  AvgPool3D: pool3d("AVERAGE_POOL_2D"),
   FusedBatchNorm: batchNorm,
   FusedBatchNormV2: batchNorm,
   FusedBatchNormV3: batchNorm,
+  BatchNormWithGlobalNormalization: oldBatchNorm,
   LRN: ({inputs: [x], site}, b) =>
     b.op("LOCAL_RESPONSE_NORMALIZATION", [x!], {
       radius: numberAttribute(site, "depth_radius", 5),
@@ -356,17 +320,6 @@ export const neuralLowerings: LoweringTable = {
   ResizeNearestNeighbor: resize("RESIZE_NEAREST_NEIGHBOR"),
   SpaceToDepth: blocks("SPACE_TO_DEPTH"),
   DepthToSpace: blocks("DEPTH_TO_SPACE"),
-  SpaceToBatchND: batchBlocks("SPACE_TO_BATCH_ND"),
-  BatchToSpaceND: batchBlocks("BATCH_TO_SPACE_ND"),
-  FakeQuantWithMinMaxArgs: (n, b) =>
-    fakeQuant(n, b, [numberAttribute(n.site, "min", -6)], [numberAttribute(n.site, "max", 6)]),
-  FakeQuantWithMinMaxVars: fakeQuantVars,
-  FakeQuantWithMinMaxVarsPerChannel: fakeQuantVars,
-  AdjustContrastv2: ({inputs: [x, factor]}, b) => {
-    const rank = b.rank(x!);
-    const mean = b.reduce("MEAN", x!, [rank - 3, rank - 2], true);
-    return b.add(b.mul(b.sub(x!, mean), factor!), mean);
-  },
 };
 
 function conv2dOnly(n: LoweredNode, b: Lowerer): Ref {

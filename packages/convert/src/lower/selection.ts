@@ -1,8 +1,7 @@
 /** Lowerings of what counts, picks, scatters and draws: histograms, scatter updates, suppression, random numbers. */
 import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
 import type {Ref} from "../ir/graph.ts";
-import {booleanAttribute, numberAttribute, numbersAttribute, stringAttribute} from "../ir/operators.ts";
-import {makeTensor} from "../ops/elements.ts";
+import {booleanAttribute, numberAttribute} from "../ir/operators.ts";
 import {product} from "../ops/shapes.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 import {reduceSegments} from "./reduce.ts";
@@ -123,77 +122,6 @@ const histogram: Lowering = ({inputs: [values, range, bins], types: [type]}, b) 
   return b.cast(countIds(b, ids, count!, undefined, 0), type!.dtype);
 };
 
-/** Suppression with a fixed number of results and their count; results that vary in number have no buffer to go to. */
-const suppression =
-  (soft: boolean): Lowering =>
-  ({inputs, types, site}, b) => {
-    if (!booleanAttribute(site, "pad_to_max_output_size"))
-      return b.refuse("the number of its results isn't fixed (pad_to_max_output_size)");
-    const [boxes, scores, size, overlap, threshold, sigma] = inputs;
-    const [count] = b.integers(size!, "max_output_size");
-    const operands = [boxes!, scores!, b.ints([count!], []), overlap!, threshold!, ...(soft ? [sigma!] : [])];
-    const shape = [count!];
-    const found = b.raw(soft ? "NON_MAX_SUPPRESSION_V5" : "NON_MAX_SUPPRESSION_V4", operands, {}, [
-      {dtype: "int32", shape},
-      ...(soft ? [{dtype: "float32" as const, shape}] : []),
-      {dtype: "int32", shape: []},
-    ]);
-    return found.slice(0, types.length);
-  };
-
-/** Patches by a convolution whose filter has a 1 for each element of the patch. */
-const patches: Lowering = ({inputs: [x], types: [type], site}, b) => {
-  const [, height, width] = numbersAttribute(site, "ksizes");
-  const [, strideH, strideW] = numbersAttribute(site, "strides");
-  const [, rateH, rateW] = numbersAttribute(site, "rates");
-  const channels = b.shape(x!)[3]!;
-  if (!isKnown(channels) || b.dtype(x!) !== "float32")
-    return b.refuse("the number of channels isn't known, or its data isn't float32");
-  const size = height! * width! * channels;
-  const filter = makeTensor("float32", [size, height!, width!, channels], (i) =>
-    Math.floor(i / size) === i % size ? 1 : 0,
-  );
-  const bias = b.value(makeTensor("float32", [size], () => 0));
-  return b.op(
-    "CONV_2D",
-    [x!, b.value(filter), bias],
-    {
-      padding: stringAttribute(site, "padding"),
-      strideH: strideH!,
-      strideW: strideW!,
-      dilationHFactor: rateH!,
-      dilationWFactor: rateW!,
-      fusedActivationFunction: "NONE",
-    },
-    {type: type!},
-  );
-};
-
-/** TensorFlow's formula; hue is 0 where all channels are equal. */
-const rgbToHsv: Lowering = ({inputs: [x]}, b) => {
-  const last = b.rank(x!) - 1;
-  const shape = b.shape(x!);
-  const channel = (i: number) =>
-    b.slice(
-      x!,
-      shape.map((_, axis) => (axis === last ? i : 0)),
-      shape.map((_, axis) => (axis === last ? 1 : -1)),
-    );
-  const [red, green, blue] = [channel(0), channel(1), channel(2)];
-  const value = b.reduce("REDUCE_MAX", x!, [last], true);
-  const range = b.sub(value, b.reduce("REDUCE_MIN", x!, [last], true));
-  const [zero, one] = [b.scalar(0), b.scalar(1)];
-  const isGray = b.raw("LESS_EQUAL", [range, zero])[0]!;
-  const isBlack = b.raw("LESS_EQUAL", [value, zero])[0]!;
-  const saturation = b.select(isBlack, zero, b.div(range, b.select(isBlack, one, value)));
-  const norm = b.div(b.scalar(1 / 6), b.select(isGray, one, range));
-  const turn = (p: Ref, q: Ref, offset: number) => b.add(b.mul(norm, b.sub(p, q)), b.scalar(offset));
-  const fromGreen = b.select(b.raw("EQUAL", [green, value])[0]!, turn(blue, red, 2 / 6), turn(red, green, 4 / 6));
-  const angle = b.select(b.raw("EQUAL", [red, value])[0]!, turn(green, blue, 0), fromGreen);
-  const positive = b.select(b.raw("LESS", [angle, zero])[0]!, b.add(angle, one), angle);
-  return b.concat([b.select(isGray, zero, positive), saturation, value], last);
-};
-
 /** a & b of 32 bits: 2·((a≫1) & (b≫1)) is the sum of the halves less their exclusive or, and the last bits multiply. */
 function bitwiseAnd(b: Lowerer, x: Ref, y: Ref): Ref {
   const one = b.ints([1], []);
@@ -244,10 +172,6 @@ export const selectionLowerings: LoweringTable = {
   InTopKV2: inTopK,
   DenseBincount: denseBincount,
   HistogramFixedWidth: histogram,
-  NonMaxSuppressionV4: suppression(false),
-  NonMaxSuppressionV5: suppression(true),
-  ExtractImagePatches: patches,
-  RGBToHSV: rgbToHsv,
   BitwiseAnd: bitwise(bitwiseAnd),
   BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y))),
   LeftShift: bitwise((b, x, y) => b.mul(x, b.binary("POW", b.ints([2], []), y))),

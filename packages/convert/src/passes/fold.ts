@@ -10,6 +10,9 @@ import {makeTensor, maxFoldedBytes, sizeOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
 
+/** What takes longer to compute here than it saves later. */
+const maxFoldedSteps = 1e7;
+
 export const fold: Pass = {
   name: "fold",
   run: (graph, tally) =>
@@ -29,6 +32,7 @@ export const fold: Pass = {
         const inputs = site.constants;
         if (row!.evaluate === undefined || !inputs.every((each) => each !== undefined)) return undefined;
         if (!types.every((type) => isStatic(type.shape) && isBounded(type, inputs as Tensor[]))) return undefined;
+        if ((row!.cost?.(site, inputs as Tensor[], types) ?? 0) > maxFoldedSteps) return undefined;
         return row!.evaluate(site, inputs as Tensor[], types);
       }
     }),

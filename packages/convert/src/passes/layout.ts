@@ -16,6 +16,11 @@ const layoutOperators: Readonly<Record<string, {readonly input: number; readonly
   "tf.Conv2DBackpropInput": {input: 2, lists: ["strides", "dilations", "explicit_paddings"]},
   "tf.MaxPool": {input: 0, lists: ["ksize", "strides", "explicit_paddings"]},
   "tf.AvgPool": {input: 0, lists: ["ksize", "strides"]},
+  "tf.MaxPoolV2": {input: 0, lists: []},
+  "tf.Conv3D": {input: 0, lists: ["strides", "dilations"]},
+  "tf.Conv3DBackpropInputV2": {input: 2, lists: ["strides", "dilations"]},
+  "tf.MaxPool3D": {input: 0, lists: ["ksize", "strides"]},
+  "tf.AvgPool3D": {input: 0, lists: ["ksize", "strides"]},
   "tf.FusedBatchNorm": {input: 0, lists: []},
   "tf.FusedBatchNormV2": {input: 0, lists: []},
   "tf.FusedBatchNormV3": {input: 0, lists: []},
@@ -24,35 +29,65 @@ const layoutOperators: Readonly<Record<string, {readonly input: number; readonly
   "tf.SpaceToDepth": {input: 0, lists: []},
 };
 
-const toLast = [0, 2, 3, 1];
-const toFirst = [0, 3, 1, 2];
+/** The order of dimensions that brings the channels from behind the batch to the end, and the way back. */
+function ordersOf(rank: number): {readonly toLast: readonly number[]; readonly toFirst: readonly number[]} {
+  const spatial = Array.from({length: rank - 2}, (_, i) => i);
+  return {
+    toLast: [0, ...spatial.map((i) => i + 2), 1],
+    toFirst: [0, rank - 1, ...spatial.map((i) => i + 1)],
+  };
+}
+
+const lastFormats: Readonly<Record<string, string>> = {NCHW: "NHWC", NCDHW: "NDHWC"};
 
 export const layout: Pass = {
   name: "layout",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       const row = layoutOperators[node.op];
-      if (row === undefined || node.attributes.data_format !== "NCHW") return undefined;
-      if (b.type(node.inputs[row.input]!).shape?.length !== 4) return undefined;
+      const format = lastFormats[String(node.attributes.data_format)];
+      if (row === undefined || format === undefined) return undefined;
+      const rank = b.type(node.inputs[row.input]!).shape?.length;
+      if (rank === undefined) return undefined;
+      const isBias = node.op === "tf.BiasAdd";
+      if (isBias ? rank < 2 : rank !== format.length) return undefined;
       tally("operators moved to NHWC");
-      return moveNode(node, row.input, row.lists, b);
+      return moveNode(node, row.input, row.lists, format, rank, b);
     }),
 };
 
-function moveNode(node: Node, input: number, lists: readonly string[], b: Rewriter): readonly Ref[] {
+function moveNode(
+  node: Node,
+  input: number,
+  lists: readonly string[],
+  format: string,
+  rank: number,
+  b: Rewriter,
+): readonly Ref[] {
+  const {toLast, toFirst} = ordersOf(rank);
   const inputs = node.inputs.map((ref, i) => (i === input ? transpose(b, ref, toLast) : ref));
-  if (node.op === "tf.Conv2DBackpropInput") inputs[0] = permuteVector(b, inputs[0]!, toLast);
-  const attributes: Attributes = {...node.attributes, data_format: "NHWC", ...permuteLists(node.attributes, lists)};
+  if (node.op.includes("BackpropInput")) inputs[0] = permuteVector(b, inputs[0]!, toLast);
+  if (node.op === "tf.MaxPoolV2") for (const i of [1, 2]) inputs[i] = permuteVector(b, inputs[i]!, toLast);
+  const attributes: Attributes = {
+    ...node.attributes,
+    data_format: format,
+    ...permuteLists(node.attributes, lists, toLast),
+  };
   const outputs = b.emit(node.op, inputs, attributes);
   return outputs.map((ref, i) => (i === 0 ? transpose(b, ref, toFirst) : ref));
 }
 
-function permuteLists(attributes: Attributes, lists: readonly string[]): Record<string, Attribute> {
+function permuteLists(
+  attributes: Attributes,
+  lists: readonly string[],
+  order: readonly number[],
+): Record<string, Attribute> {
   const result: Record<string, Attribute> = {};
   for (const key of lists) {
     const values = attributes[key] as readonly number[] | undefined;
-    if (values?.length === 4) result[key] = toLast.map((axis) => values[axis]!);
-    if (values?.length === 8) result[key] = toLast.flatMap((axis) => [values[2 * axis]!, values[2 * axis + 1]!]);
+    if (values?.length === order.length) result[key] = order.map((axis) => values[axis]!);
+    if (values?.length === 2 * order.length)
+      result[key] = order.flatMap((axis) => [values[2 * axis]!, values[2 * axis + 1]!]);
   }
   return result;
 }

@@ -57,20 +57,7 @@ const floatUnary: Readonly<Record<string, Unary>> = {
 };
 
 /** The unary operators without a reference here: types only. */
-const otherUnary = [
-  "Selu",
-  "Erf",
-  "Erfc",
-  "Lgamma",
-  "Digamma",
-  "LeakyRelu",
-  "Invert",
-  "Softmax",
-  "LogSoftmax",
-  "Erfinv",
-  "Ndtri",
-  "Conj",
-];
+const otherUnary = ["Erf", "Erfc", "Lgamma", "Digamma", "Invert", "Erfinv", "Ndtri", "Conj"];
 
 const forwarding = [
   "Identity",
@@ -250,20 +237,12 @@ export const elementwise: readonly Operator[] = [
     infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: site.inputs[0]!.shape}],
   },
   // Spelled out by TensorFlow, put together by passes/patterns.ts.
-  ...["Gelu", "HardSwish", "PRelu"].map(
+  ...["Gelu"].map(
     (name): Operator => ({
       name: `tf.${name}`,
       infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
     }),
   ),
-  {
-    name: "tf.BiasAdd",
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-  },
-  {
-    name: "tf.BiasAddV1",
-    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-  },
 ];
 
 const isHalf = (dtype: string) => dtype === "float16" || dtype === "bfloat16";

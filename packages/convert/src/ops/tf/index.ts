@@ -1,9 +1,14 @@
 /** The `tf` dialect: what is known of TensorFlow's operators, by family. */
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
+import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
+import {imageOperators} from "./images.ts";
 import {neural} from "./neural.ts";
+import {patchOperators} from "./patches.ts";
+import {quantisation} from "./quantisation.ts";
 import {reduce} from "./reduce.ts";
+import {resizeOperators} from "./resize.ts";
 import {selection} from "./selection.ts";
 import {slices} from "./slices.ts";
 
@@ -12,6 +17,11 @@ export const tfOperators: readonly Operator[] = [
   ...slices,
   ...elementwise,
   ...neural,
+  ...patchOperators,
+  ...resizeOperators,
+  ...imageOperators,
+  ...detection,
+  ...quantisation,
   ...reduce,
   ...selection,
 ];

@@ -12,7 +12,17 @@ import {
   stringAttribute,
 } from "../../ir/operators.ts";
 import {makeTensor, numbersOf} from "../elements.ts";
-import {broadcastShapes, dimsOf, integersOf, windowedDim} from "../shapes.ts";
+import {broadcastShapes, dimsOf, integers, integersOf, windowedDim} from "../shapes.ts";
+import {evaluateBatchToSpace, evaluateBlocks, evaluateSpaceToBatch} from "./blocks.ts";
+import {
+  evaluateActivation,
+  evaluateBatchNorm,
+  evaluateBias,
+  evaluateCrossEntropy,
+  evaluateLocalResponse,
+  evaluateSoftmax,
+} from "./normalisation.ts";
+import {evaluateConvolution, evaluatePool, evaluateTransposedConvolution} from "./windows.ts";
 
 /** Where the batch, channel and spatial dimensions are. */
 export interface Layout {
@@ -84,18 +94,23 @@ function convolution(name: string, rank: number, depthwise = false): Operator {
       shape[channel] = depthwise ? multiplyDims(inputs, outputs) : outputs;
       return [{dtype: x!.dtype, shape}];
     },
+    evaluate: (site, inputs) => evaluateConvolution(site, inputs, depthwise),
+    cost: (_, [, filter], [type]) => convolutionCost(filter!, type!),
   };
 }
 
 function pool(name: string, rank: number, operands = false): Operator {
+  const windows = (site: Site): readonly (readonly number[] | undefined)[] =>
+    operands
+      ? [integersOf(site, 1), integersOf(site, 2)]
+      : [windowAttribute(site, "ksize", rank), windowAttribute(site, "strides", rank)];
   return {
     name: `tf.${name}`,
     infer: (site) => {
       const [x] = site.inputs;
       const {spatial} = layoutOf(site, rank);
       checkRank(site, x!.shape, rank);
-      const kernel = operands ? integersOf(site, 1) : windowAttribute(site, "ksize", rank);
-      const strides = operands ? integersOf(site, 2) : windowAttribute(site, "strides", rank);
+      const [kernel, strides] = windows(site);
       const padding = stringAttribute(site, "padding");
       const shape = x!.shape?.map((dim, axis) =>
         kernel && strides
@@ -106,8 +121,19 @@ function pool(name: string, rank: number, operands = false): Operator {
       );
       return [{dtype: x!.dtype, shape}];
     },
+    evaluate: (site, [x]) => {
+      const [kernel, strides] = windows(site);
+      return kernel && strides && evaluatePool(site, x!, kernel, strides, name.startsWith("Max"));
+    },
+    cost: (site, [x], [type]) => (countOf(x!.shape) + elementsOf(type!)) * countOf(windows(site)[0] ?? []),
   };
 }
+
+const countOf = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+const elementsOf = (type: TensorType): number => countOf(type.shape as readonly number[]);
+/** Multiplications. */
+const convolutionCost = (filter: Tensor, type: TensorType): number =>
+  elementsOf(type) * countOf(filter.shape.slice(0, -1));
 
 function checkRank(site: Site, shape: Shape | undefined, rank: number): void {
   if (shape !== undefined && shape.length !== rank) {
@@ -121,17 +147,7 @@ const batchNorm = (name: string, outputs: number): Operator => ({
     const statistics: TensorType = {dtype: scale!.dtype, shape: scale!.shape};
     return [{dtype: x!.dtype, shape: x!.shape}, ...Array.from({length: outputs - 1}, () => statistics)];
   },
-});
-
-const resize = (name: string, keepsDtype: boolean): Operator => ({
-  name: `tf.${name}`,
-  infer: (site) => {
-    const [x] = site.inputs;
-    checkRank(site, x!.shape, 4);
-    const [height, width] = dimsOf(site, 1) ?? [unknownDim, unknownDim];
-    const dims = x!.shape ?? [unknownDim, unknownDim, unknownDim, unknownDim];
-    return [{dtype: keepsDtype ? x!.dtype : "float32", shape: [dims[0]!, height!, width!, dims[3]!]}];
-  },
+  evaluate: (site, inputs) => evaluateBatchNorm(site, inputs, outputs),
 });
 
 const blocks = (name: string, toDepth: boolean): Operator => ({
@@ -148,9 +164,72 @@ const blocks = (name: string, toDepth: boolean): Operator => ({
     });
     return [{dtype: x!.dtype, shape}];
   },
+  evaluate: (site, [x]) => evaluateBlocks(site, x!, toDepth),
 });
 
+/** The old ones have the paddings as input 1, and the block size of both dimensions as an attribute. */
+function batchBlocks(name: string): Operator {
+  const isOld = !name.endsWith("ND");
+  const operands = (site: Site) => {
+    const block = isOld ? Array.from({length: 2}, () => numberAttribute(site, "block_size")) : integersOf(site, 1);
+    const pads = site.constants[isOld ? 1 : 2];
+    return [block, pads && integers(pads)] as const;
+  };
+  const toBatch = name.startsWith("Space");
+  return {
+    name: `tf.${name}`,
+    infer: (site) => {
+      const [x] = site.inputs;
+      const [block, pads] = operands(site);
+      if (!x!.shape) return [{dtype: x!.dtype, shape: undefined}];
+      if (!block || !pads) return [{dtype: x!.dtype, shape: x!.shape.map(() => unknownDim)}];
+      const isValid =
+        block.length < x!.shape.length &&
+        pads.length === 2 * block.length &&
+        block.every((size) => size > 0) &&
+        pads.every((pad) => pad >= 0);
+      if (!isValid) throw failAt(site, "CONVERT_SHAPE", `blocks [${block}] with [${pads}] for rank ${x!.shape.length}`);
+      const volume = countOf(block);
+      const shape = x!.shape.map((dim, axis) => {
+        if (axis === 0) return toBatch ? multiplyDims(dim, volume) : divideDims(dim, volume);
+        const size = block[axis - 1];
+        if (size === undefined) return dim;
+        const edge = pads[2 * axis - 2]! + pads[2 * axis - 1]!;
+        return toBatch ? divideDims(addDims(dim, edge), size) : addDims(multiplyDims(dim, size), -edge);
+      });
+      return [{dtype: x!.dtype, shape}];
+    },
+    evaluate: (site, [x]) => {
+      const [block, pads] = operands(site);
+      if (!block || !pads) return undefined;
+      return toBatch ? evaluateSpaceToBatch(x!, block, pads) : evaluateBatchToSpace(x!, block, pads);
+    },
+  };
+}
+
 export const neural: readonly Operator[] = [
+  ...["Softmax", "LogSoftmax"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+      evaluate: (_, [x]) => evaluateSoftmax(x!, name === "LogSoftmax"),
+    }),
+  ),
+  // PRelu and HardSwish are spelled out by TensorFlow, and put together by passes/patterns.ts.
+  ...["LeakyRelu", "Selu", "HardSwish", "PRelu"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+      evaluate: (site, inputs) => evaluateActivation(name, site, inputs),
+    }),
+  ),
+  ...["BiasAdd", "BiasAddV1"].map(
+    (name): Operator => ({
+      name: `tf.${name}`,
+      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+      evaluate: (site, [x, bias]) => evaluateBias(site, x!, bias!),
+    }),
+  ),
   convolution("Conv2D", 4),
   convolution("DepthwiseConv2dNative", 4, true),
   convolution("Conv3D", 5),
@@ -170,6 +249,8 @@ export const neural: readonly Operator[] = [
           },
         ];
       },
+      evaluate: (site, inputs, [type]) => evaluateTransposedConvolution(site, inputs, type!),
+      cost: (_, [, filter, x]) => countOf(x!.shape) * countOf(filter!.shape.slice(0, -1)),
     }),
   ),
   pool("MaxPool", 4),
@@ -181,37 +262,18 @@ export const neural: readonly Operator[] = [
   batchNorm("FusedBatchNormV2", 5),
   batchNorm("FusedBatchNormV3", 6),
   batchNorm("BatchNormWithGlobalNormalization", 1),
-  {name: "tf.LRN", infer: ({inputs: [x]}) => [x!]},
-  resize("ResizeBilinear", false),
-  resize("ResizeNearestNeighbor", true),
-  resize("ResizeBicubic", false),
-  resize("ResizeArea", false),
+  {
+    name: "tf.LRN",
+    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+    evaluate: (site, [x]) => [evaluateLocalResponse(site, x!)],
+    cost: (site, [x]) => countOf(x!.shape) * (2 * numberAttribute(site, "depth_radius", 5) + 1),
+  },
   blocks("SpaceToDepth", true),
   blocks("DepthToSpace", false),
-  ...["SpaceToBatchND", "BatchToSpaceND"].map(
-    (name): Operator => ({
-      name: `tf.${name}`,
-      infer: (site) => {
-        const [x] = site.inputs;
-        const [block, pads] = [
-          integersOf(site, 1),
-          site.constants[2] && Array.from(site.constants[2].data as ArrayLike<number | bigint>, Number),
-        ];
-        if (!x!.shape) return [{dtype: x!.dtype, shape: undefined}];
-        if (!block || !pads) return [{dtype: x!.dtype, shape: x!.shape.map(() => unknownDim)}];
-        const volume = block.reduce((a, b) => a * b, 1);
-        const toBatch = name.startsWith("Space");
-        const shape = x!.shape.map((dim, axis) => {
-          if (axis === 0) return toBatch ? multiplyDims(dim, volume) : divideDims(dim, volume);
-          const size = block[axis - 1];
-          if (size === undefined) return dim;
-          const edge = pads[2 * axis - 2]! + pads[2 * axis - 1]!;
-          return toBatch ? divideDims(addDims(dim, edge), size) : addDims(multiplyDims(dim, size), -edge);
-        });
-        return [{dtype: x!.dtype, shape}];
-      },
-    }),
-  ),
+  batchBlocks("SpaceToBatchND"),
+  batchBlocks("BatchToSpaceND"),
+  batchBlocks("SpaceToBatch"),
+  batchBlocks("BatchToSpace"),
   {
     name: "tf.MatMul",
     infer: (site) => {
@@ -246,25 +308,11 @@ export const neural: readonly Operator[] = [
   ...["SoftmaxCrossEntropyWithLogits"].map(
     (name): Operator => ({
       name: `tf.${name}`,
-      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape && [x!.shape[0] ?? unknownDim]}, x!],
-    }),
-  ),
-  ...[
-    "FakeQuantWithMinMaxArgs",
-    "FakeQuantWithMinMaxVars",
-    "FakeQuantWithMinMaxVarsPerChannel",
-    "QuantizeAndDequantizeV2",
-    "QuantizeAndDequantizeV3",
-    "QuantizeAndDequantizeV4",
-    "RGBToHSV",
-    "HSVToRGB",
-    "AdjustContrastv2",
-    "AdjustHue",
-    "AdjustSaturation",
-  ].map(
-    (name): Operator => ({
-      name: `tf.${name}`,
-      infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
+      infer: ({inputs: [x]}) => [
+        {dtype: x!.dtype, shape: x!.shape && [x!.shape[0] ?? unknownDim]},
+        {dtype: x!.dtype, shape: x!.shape},
+      ],
+      evaluate: (_, [logits, labels]) => evaluateCrossEntropy(logits!, labels!),
     }),
   ),
 ];

@@ -1,16 +1,13 @@
 /** Operators that count, suppress and draw. */
 import type {DType} from "@tf-trusted/tensor";
-import {multiplyDims, unknownDim} from "../../ir/dims.ts";
-import {booleanAttribute, numbersAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
-import {dimsOf, integersOf, windowedDim} from "../shapes.ts";
+import {unknownDim} from "../../ir/dims.ts";
+import {type Operator, stringAttribute} from "../../ir/operators.ts";
+import {dimsOf, integersOf} from "../shapes.ts";
 
 const drawn = (name: string, dtypeAttribute: string): Operator => ({
   name: `tf.${name}`,
   infer: (site) => [{dtype: stringAttribute(site, dtypeAttribute) as DType, shape: dimsOf(site, 0)}],
 });
-
-const suppressed = (site: Site) =>
-  booleanAttribute(site, "pad_to_max_output_size") ? (integersOf(site, 2)?.[0] ?? unknownDim) : unknownDim;
 
 export const selection: readonly Operator[] = [
   {
@@ -26,35 +23,6 @@ export const selection: readonly Operator[] = [
     infer: (site) => [
       {dtype: stringAttribute(site, "dtype", "int32") as DType, shape: [integersOf(site, 2)?.[0] ?? unknownDim]},
     ],
-  },
-  {name: "tf.NonMaxSuppressionV3", infer: () => [{dtype: "int32", shape: [unknownDim]}]},
-  {
-    name: "tf.NonMaxSuppressionV4",
-    infer: (site) => [
-      {dtype: "int32", shape: [suppressed(site)]},
-      {dtype: "int32", shape: []},
-    ],
-  },
-  {
-    name: "tf.NonMaxSuppressionV5",
-    infer: (site) => [
-      {dtype: "int32", shape: [suppressed(site)]},
-      {dtype: site.inputs[1]!.dtype, shape: [suppressed(site)]},
-      {dtype: "int32", shape: []},
-    ],
-  },
-  {
-    name: "tf.ExtractImagePatches",
-    infer: (site) => {
-      const [x] = site.inputs;
-      const [sizes, strides, rates] = ["ksizes", "strides", "rates"].map((key) => numbersAttribute(site, key));
-      const shape = x!.shape?.map((dim, axis) => {
-        if (axis === 0) return dim;
-        if (axis === 3) return multiplyDims(dim, sizes![1]! * sizes![2]!);
-        return windowedDim(dim, sizes![axis]!, strides![axis]!, rates![axis]!, stringAttribute(site, "padding"));
-      });
-      return [{dtype: x!.dtype, shape}];
-    },
   },
   drawn("RandomUniform", "dtype"),
   drawn("RandomStandardNormal", "dtype"),

@@ -17,7 +17,13 @@ export const dataTypes: Readonly<Record<number, DType | "resource" | "variant">>
   8: "complex64",
   9: "int64",
   10: "bool",
+  // Quantised types are read as the integers that they hold; their ranges are tensors of their own.
+  11: "int8",
+  12: "uint8",
+  13: "int32",
   14: "bfloat16",
+  15: "int16",
+  16: "uint16",
   17: "uint16",
   18: "complex128",
   19: "float16",
