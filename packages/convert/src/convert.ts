@@ -2,17 +2,16 @@
 import {readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
 import {toNumbers} from "./ir/dims.ts";
-import {type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
+import {allNodes, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
 import {printGraph} from "./ir/text.ts";
 import {verifyGraph} from "./ir/verify.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
-import {type Pass, sourcePasses, targetPasses} from "./passes/index.ts";
-import {raiseConditions} from "./readers/graphdef/conditions.ts";
+import {type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
-import {inlineCalls} from "./readers/graphdef/inline.ts";
+import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
 import {type ConvertReport, countBy, unsupportedError} from "./report.ts";
 import {emitModel, signatureKey} from "./tflite/emit.ts";
@@ -68,7 +67,7 @@ export function convert(bytes: Uint8Array, options: ConvertOptions = {}): Conver
   const counts = new Map<string, number>();
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
-      const next = pass.run(graph, (what, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by));
+      const next = runPass(pass, graph, (what, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by));
       check(next, pass.name, options);
       return next;
     }, start);
@@ -88,8 +87,10 @@ export function convert(bytes: Uint8Array, options: ConvertOptions = {}): Conver
       format,
       passes: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
       notes: [...source.notes, ...lowered.notes],
-      sourceOperators: countBy(source.graph.nodes.filter(isOperator).map((node) => node.op.replace(/^tf\./, ""))),
-      operators: countBy(finished.nodes.filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
+      sourceOperators: countBy(
+        [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
+      ),
+      operators: countBy([...allNodes(finished)].filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
       modelBytes: model.length,
     },
     signature: {
@@ -106,8 +107,7 @@ export function readGraph(
   options: ConvertOptions,
   limits: ConvertLimits,
 ): {readonly graph: Graph; readonly notes: readonly string[]} {
-  const inlined = inlineCalls(graph);
-  const definition = raiseConditions(inlined, indexNodes(inlined));
+  const definition = prepareGraph(graph);
   const index = indexNodes(definition);
   const requests = options.inputs?.map((input) => (typeof input === "string" ? {name: input} : input));
   const selection = selectNodes(index, requests, options.outputs);

@@ -2,10 +2,10 @@
 import {type ConvertOptions, readGraph, recogniseFormat} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
 import {toNumbers} from "./ir/dims.ts";
-import {constantOf, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
+import {allNodes, constantOf, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
 import {defaultLimits} from "./limits.ts";
 import {lowerGraph, type UnsupportedNode} from "./lower/index.ts";
-import {sourcePasses} from "./passes/index.ts";
+import {runPass, sourcePasses} from "./passes/index.ts";
 import {parseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {countBy} from "./report.ts";
 
@@ -45,9 +45,9 @@ export function inspectGraph(bytes: Uint8Array, options: ConvertOptions = {}): G
   }
   const definition = parseGraphDef(bytes, format);
   const {graph, notes} = readGraph(definition, options, limits);
-  const operators = graph.nodes.filter((node) => node.op !== "const" && node.op !== "input");
-  const constants = graph.nodes.map((node) => constantOf(node)?.bytes.length ?? 0);
-  const {unsupported} = lowerGraph(sourcePasses.reduce((at, pass) => pass.run(at, () => {}), graph));
+  const operators = [...allNodes(graph)].filter((node) => node.op !== "const" && node.op !== "input");
+  const constants = [...allNodes(graph)].map((node) => constantOf(node)?.bytes.length ?? 0);
+  const {unsupported} = lowerGraph(sourcePasses.reduce((at, pass) => runPass(pass, at, () => {}), graph));
   return {
     format,
     nodes: definition.nodes.length,

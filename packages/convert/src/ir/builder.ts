@@ -13,6 +13,7 @@ import {
   type Port,
   plainType,
   type Ref,
+  type Regions,
   refTo,
   type TensorType,
 } from "./graph.ts";
@@ -23,6 +24,7 @@ export interface EmitOptions {
   readonly name?: string;
   /** Types of the outputs where the table has no row for the operator, or they are known better. */
   readonly types?: readonly TensorType[];
+  readonly regions?: Regions;
 }
 
 export class GraphBuilder {
@@ -59,7 +61,8 @@ export class GraphBuilder {
     const name = this.#fresh(wished);
     const outputs = options.types ?? this.inferTypes(op, inputs, attributes, this.origin ?? name);
     const origin = this.origin !== undefined && this.origin !== name ? {origin: this.origin} : {};
-    this.#add({name, op, inputs, attributes, outputs, ...origin});
+    const regions = options.regions === undefined ? {} : {regions: options.regions};
+    this.#add({name, op, inputs, attributes, outputs, ...regions, ...origin});
     return outputs.map((_, index) => refTo(name, index));
   }
 

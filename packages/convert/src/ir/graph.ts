@@ -15,6 +15,14 @@ export interface TensorType {
   readonly shape: Shape | undefined;
   /** The elements of a small integer tensor, as far as they are known or can be told by dimensions of the inputs. */
   readonly elements?: readonly Dim[];
+  /** Of a list of tensors (dtype variant): the tensor that they would be if stacked, [length, …element]. */
+  readonly list?: ListType;
+}
+
+export interface ListType {
+  readonly dtype: DType;
+  /** `undefined` = the rank of the elements isn't known. */
+  readonly shape: Shape | undefined;
 }
 
 /** `node:0`; "" is an optional input left out. */
@@ -35,9 +43,16 @@ export interface Node {
   readonly inputs: readonly Ref[];
   readonly attributes: Attributes;
   readonly outputs: readonly TensorType[];
+  /**
+   * Graphs that the node runs, by their part: a loop has `cond` and `body`. They see only their own inputs, which have the
+   * types of the node's.
+   */
+  readonly regions?: Regions;
   /** The node of the source that this one was made for, where its name differs: told in reports. */
   readonly origin?: string;
 }
+
+export type Regions = Readonly<Record<string, Graph>>;
 
 /** An input or output of the graph under the name that callers use. */
 export interface Port {
@@ -56,6 +71,25 @@ export const refTo = (node: string, index = 0): Ref => `${node}:${index}`;
 export const nodeOf = (ref: Ref): string => ref.slice(0, ref.lastIndexOf(":"));
 
 export const indexOf = (ref: Ref): number => Number(ref.slice(ref.lastIndexOf(":") + 1));
+
+/** The graph with `change` applied to every region of its nodes. */
+export function mapRegions(graph: Graph, change: (region: Graph, node: Node) => Graph): Graph {
+  if (!graph.nodes.some((node) => node.regions)) return graph;
+  const nodes = graph.nodes.map((node): Node => {
+    if (node.regions === undefined) return node;
+    const regions = Object.entries(node.regions).map(([part, region]) => [part, change(region, node)] as const);
+    return {...node, regions: Object.fromEntries(regions)};
+  });
+  return {...graph, nodes};
+}
+
+/** All nodes of a graph and of the regions in it. */
+export function* allNodes(graph: Graph): Generator<Node> {
+  for (const node of graph.nodes) {
+    yield node;
+    for (const region of Object.values(node.regions ?? {})) yield* allNodes(region);
+  }
+}
 
 /** The constant that a node is, if it is one. */
 export function constantOf(node: Node | undefined): Tensor | undefined {

@@ -8,14 +8,17 @@
  *     w = const() {value: float32[2] <1, 2>} : float32[2]
  *     y = tf.Mul(x:0, w:0) : float32[x.0,2]
  *
- * A type's shape is `[…]`, `*` for an unknown rank; `= (…)` after it are elements that are known. Constants of few
+ * Regions follow their node, indented: `  region body` and then its graph, indented by four.
+ *
+ * A type's shape is `[…]`, `*` for an unknown rank; `= (…)` after it are elements that are known; `of` a type tells what a list
+ * holds, stacked. Constants of few
  * numbers are written as such, others as the hexadecimal digits of their bytes.
  */
 import {encodeHex, parseHex} from "@tf-trusted/core";
 import {type DType, dtypes, isDType, Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "../convert-error.ts";
 import type {Dim, Shape} from "./dims.ts";
-import type {Attribute, Attributes, Graph, Node, Port, TensorType, ValueDType} from "./graph.ts";
+import type {Attribute, Attributes, Graph, ListType, Node, Port, Regions, TensorType, ValueDType} from "./graph.ts";
 
 const plainName = /^[\w./$-]+$/;
 const maxListed = 16;
@@ -30,15 +33,41 @@ export function printGraph(graph: Graph): string {
   return `${lines.join("\n")}\n`;
 }
 
+function printRegions(regions: Regions = {}): string {
+  return Object.keys(regions)
+    .sort()
+    .map((part) => `\n  region ${printName(part)}\n${printGraph(regions[part]!).trimEnd().replaceAll(/^/gm, "    ")}`)
+    .join("");
+}
+
 /** Throws `CONVERT_IR_TEXT` with the line. */
 export function parseGraph(text: string): Graph {
-  const lines = text.split("\n");
+  return parseLines(text.split("\n").map((line, i) => ({text: line, number: i + 1})));
+}
+
+interface Line {
+  readonly text: string;
+  readonly number: number;
+}
+
+function parseLines(lines: readonly Line[]): Graph {
   const [inputs, outputs, nodes]: [Port[], Port[], Node[]] = [[], [], []];
-  lines.forEach((line, i) => {
-    if (line.trim() === "" || (i === 0 && line.trim() === "graph")) return;
-    const reader = new LineReader(line, i + 1);
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i]!;
+    if (line.text.trim() === "" || line.text.trim() === "graph") continue;
+    const reader = new LineReader(line.text, line.number);
     const head = reader.name();
-    if ((head === "input" || head === "output") && !reader.peek("=")) {
+    if (head === "region" && !reader.peek("=")) {
+      const part = reader.name();
+      const inner: Line[] = [];
+      while (lines[i + 1]?.text.startsWith("    ")) {
+        i++;
+        inner.push({text: lines[i]!.text.slice(4), number: lines[i]!.number});
+      }
+      const node = nodes.pop();
+      if (node === undefined) throw reader.error("a region without a node");
+      nodes.push({...node, regions: {...node.regions, [part]: parseLines(inner)}});
+    } else if ((head === "input" || head === "output") && !reader.peek("=")) {
       const name = reader.string();
       reader.expect("=");
       (head === "input" ? inputs : outputs).push({name, ref: reader.ref()});
@@ -46,7 +75,7 @@ export function parseGraph(text: string): Graph {
       nodes.push(reader.node(head));
     }
     reader.end();
-  });
+  }
   return {inputs, outputs, nodes};
 }
 
@@ -65,7 +94,7 @@ function printNode(node: Node): string {
   const attributes = Object.keys(node.attributes).length > 0 ? ` ${printAttributes(node.attributes)}` : "";
   const origin = node.origin === undefined ? "" : ` @${printName(node.origin)}`;
   const types = node.outputs.map(printType).join("; ");
-  return `${printName(node.name)} = ${printName(node.op)}(${node.inputs.map(printRef).join(", ")})${attributes} : ${types}${origin}`;
+  return `${printName(node.name)} = ${printName(node.op)}(${node.inputs.map(printRef).join(", ")})${attributes} : ${types}${origin}${printRegions(node.regions)}`;
 }
 
 function printAttributes(attributes: Attributes): string {
@@ -99,8 +128,9 @@ function printTensor(tensor: Tensor): string {
   return `${head} <${values.map((value) => (typeof value === "bigint" ? String(value) : printNumber(value))).join(", ")}>`;
 }
 
-function printType({dtype, shape, elements}: TensorType): string {
+function printType({dtype, shape, elements, list}: TensorType): string {
   const dims = shape === undefined ? "*" : `[${shape.map(printDim).join(",")}]`;
+  if (list) return `${dtype}${dims} of ${printType(list)}`;
   return `${dtype}${dims}${elements ? ` = (${elements.map(printDim).join(",")})` : ""}`;
 }
 
@@ -172,6 +202,7 @@ class LineReader {
     if (!isDType(dtype) && dtype !== "resource" && dtype !== "variant" && !/^dtype\d+$/.test(dtype))
       throw this.error(`unknown dtype "${dtype}"`);
     const shape: Shape | undefined = this.accept("*") ? undefined : this.dims("[", "]");
+    if (dtype === "variant" && this.accept("of ")) return {dtype, shape, list: this.type() as ListType};
     return this.accept("=") ? {dtype, shape, elements: this.dims("(", ")")} : {dtype, shape};
   }
 

@@ -32,6 +32,16 @@ export const rules: readonly Rule[] = [
       node.op === "const" && node.attributes.value === undefined ? "a constant without a value" : undefined,
   },
   {
+    id: "loops-keep-their-variables",
+    check: (node) => {
+      const {cond, body} = node.regions ?? {};
+      if (cond === undefined || body === undefined) return undefined;
+      const counts = [node.outputs, body.inputs, body.outputs, cond.inputs].map((each) => each.length);
+      const differs = counts.some((count) => count !== node.inputs.length);
+      return differs ? `a loop over ${node.inputs.length} variables has parts for ${counts.join(", ")}` : undefined;
+    },
+  },
+  {
     id: "ranks",
     check: (node) => (node.outputs.some((type) => (type.shape?.length ?? 0) > 64) ? "a rank above 64" : undefined),
   },
@@ -45,6 +55,7 @@ export function verifyGraph(graph: Graph, pass: string): void {
       const problem = rule.check(node, before);
       if (problem !== undefined) throw invalid(pass, `${rule.id}: node "${node.name}" (${node.op}): ${problem}`);
     }
+    for (const region of Object.values(node.regions ?? {})) verifyGraph(region, pass);
     before.set(node.name, node);
   }
   for (const port of [...graph.inputs, ...graph.outputs]) {

@@ -1,8 +1,8 @@
 /** Lowerings of operators that make, move and measure. */
 import type {DType} from "@tf-trusted/tensor";
 import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
-import type {Ref} from "../ir/graph.ts";
-import {numberAttribute, stringAttribute} from "../ir/operators.ts";
+import type {Ref, TensorType} from "../ir/graph.ts";
+import {numberAttribute, type Site, stringAttribute} from "../ir/operators.ts";
 import {makeTensor} from "../ops/elements.ts";
 import {normalAxis, slicedRange} from "../ops/shapes.ts";
 import {isSimpleDiagonal} from "../ops/tf/arrays.ts";
@@ -155,6 +155,8 @@ const stridedSlice: Lowering = ({inputs, types: [type], site}, b) => {
       return b.reshape(part, type!.shape);
     }
   }
+  const picked = pickRow(b, x!, begin!, site, type!);
+  if (picked !== undefined) return picked;
   const masks = masksOf(site);
   const attributes = {
     beginMask: masks.begin,
@@ -168,6 +170,25 @@ const stridedSlice: Lowering = ({inputs, types: [type], site}, b) => {
     type!,
   ])[0]!;
 };
+
+/**
+ * `x[i]` with a computed i → GATHER, whose result has a size that is known before the run: in a loop, LiteRT reads a
+ * RESHAPE of a tensor that is sized during the run from where it lay in the turn before (docs/findings.md).
+ */
+function pickRow(b: Lowerer, x: Ref, begin: Ref, site: Site, {shape}: TensorType): Ref | undefined {
+  const spec = sliceSpecOf(site);
+  if (spec === undefined || shape === undefined || b.shape(begin).length !== 1) return undefined;
+  const computed = spec.steps.flatMap((step, axis) => (step.shrink && Number.isNaN(step.begin) ? [axis] : []));
+  const [axis] = computed;
+  const isWhole = (step: (typeof spec.steps)[number]) =>
+    step.begin === undefined && step.end === undefined && step.stride === 1;
+  if (axis === undefined || spec.steps.some((step, i) => i !== axis && !isWhole(step))) return undefined;
+  const index = b.reshape(b.slice(b.cast(begin, "int32"), [spec.steps[axis]!.operand!], [1]), []);
+  // Negative ones count from the end; GATHER refuses what is out of range.
+  const fromEnd = b.add(index, b.reshape(b.dimension(x, axis), []));
+  const isNegative = b.raw("LESS", [index, b.scalar(0, "int32")])[0]!;
+  return b.reshape(b.gather(x, b.select(isNegative, fromEnd, index), axis), shape);
+}
 
 /** PAD takes rank 5 at most: further dimensions that aren't padded are merged with their neighbours. */
 function pad(b: Lowerer, n: LoweredNode, op: "PAD" | "PADV2", operands: readonly Ref[]): Ref {
@@ -422,6 +443,13 @@ export const arrayLowerings: LoweringTable = {
   PadV2: (n, b) => pad(b, n, "PADV2", [n.inputs[2]!]),
   MirrorPad: mirrorPad,
   Gather: gather,
+  UpdateRow: ({inputs: [list, index, item], types: [type]}, b) => {
+    const element = b.shape(list!).slice(1);
+    const row = b.reshape(item!, [1, ...element]);
+    const place = b.reshape(b.cast(index!, "int32"), [1]);
+    const start = element.length === 0 ? place : b.concat([place, b.ints(element.map(() => 0))], 0);
+    return b.op("DYNAMIC_UPDATE_SLICE", [list!, row], {}, {operands: [start], type: type!});
+  },
   GatherV2: gather,
   GatherNd: ({inputs: [params, indices], types: [type], site}, b) => {
     if (numberAttribute(site, "batch_dims", 0) !== 0) return b.refuse("batch_dims");

@@ -49,6 +49,12 @@ export const isLowerable = (op: string): boolean => Object.hasOwn(lowerings, op)
 export function lowerGraph(graph: Graph): Lowered {
   const unsupported: UnsupportedNode[] = [];
   const notes = new Set<string>();
+  const lowerRegion = (region: Graph): Graph => {
+    const inner = lowerGraph(region);
+    unsupported.push(...inner.unsupported);
+    for (const note of inner.notes) notes.add(note);
+    return inner.graph;
+  };
   const lowered = rewriteGraph(graph, mixedTable, (node, rewriter) => {
     if (!node.op.startsWith("tf.")) return undefined;
     const op = node.op.slice(3);
@@ -58,6 +64,13 @@ export function lowerGraph(graph: Graph): Lowered {
       unsupported.push({node: name, operator: op, reason, inputs});
       return undefined;
     };
+    if (node.regions) {
+      const regions = Object.entries(node.regions).map(([part, region]) => [part, lowerRegion(region)] as const);
+      const open = node.outputs.find((type) => type.shape === undefined || !isDType(type.dtype));
+      if (open) return refuse(`a variable is ${open.dtype} of unknown rank, which TensorFlow Lite has no tensors of`);
+      const options = {types: node.outputs, regions: Object.fromEntries(regions)};
+      return rewriter.emit("tfl.WHILE", node.inputs, {}, options);
+    }
     if (!isLowerable(op)) return refuse(hintFor(op));
     // What comes after a node that stays has types that nobody knows: telling of the first is enough.
     if (node.inputs.some((ref) => rewriter.producer(ref)!.op.startsWith("tf."))) return undefined;
@@ -81,13 +94,10 @@ export function lowerGraph(graph: Graph): Lowered {
 
 /** Why there is no lowering, as far as the name tells. */
 function hintFor(op: string): string {
-  if (
-    /^(Switch|Merge|Enter|Exit|NextIteration|LoopCond|While|StatelessWhile|If|StatelessIf|Case|StatelessCase|TensorList|TensorArray)/.test(
-      op,
-    )
-  ) {
-    return "control flow isn't lowered yet";
-  }
+  if (/^(Switch|Merge|Enter|Exit|NextIteration|LoopCond)/.test(op)) return "this control flow is no loop or condition";
+  if (/^(TensorList|EmptyTensorList)/.test(op))
+    return "the shape of what its list holds isn't known; give input shapes";
+  if (/^TensorArray/.test(op)) return "it has no lowering to TensorFlow Lite";
   if (/^(Decode|Encode|Parse|String|Regex|Substr|AsString|StaticRegex)/.test(op))
     return "do this before the model, and cut the graph behind it";
   if (/Call$/.test(op)) return "function calls aren't inlined yet";

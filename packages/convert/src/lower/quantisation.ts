@@ -35,7 +35,12 @@ function fakeQuant(n: LoweredNode, b: Lowerer, low: ArrayLike<number>, high: Arr
   const nudged = Array.from(low, (min, i) => nudge(min, high[i]!, bits, narrow));
   // An empty range makes everything 0: its scale does.
   const ranges = nudged.map((range) => range ?? {min: 0, max: 0, scale: 0, inverse: 0, zero: 0});
-  return fakeQuantSteps(b, n.inputs[0]!, (key) => valuesOf(b, ranges.map((range) => range[key])));
+  return fakeQuantSteps(b, n.inputs[0]!, (key) =>
+    valuesOf(
+      b,
+      ranges.map((range) => range[key]),
+    ),
+  );
 }
 
 function fakeQuantSteps(b: Lowerer, x: Ref, of: (key: "min" | "max" | "scale" | "inverse" | "zero") => Ref): Ref {
@@ -102,18 +107,33 @@ const quantizeAndDequantize: Lowering = (n, b) => {
   function givenRange() {
     const [min, max] = [b.constant(low!), b.constant(high!)];
     if (!min || !max) {
-      const wide = (ref: Ref) => (axis < 0 ? ref : b.reshape(ref, channelShape(b, x!, axis, -1).map((size, i) => (size < 0 ? b.shape(x!)[i]! : size))));
+      const wide = (ref: Ref) =>
+        axis < 0
+          ? ref
+          : b.reshape(
+              ref,
+              channelShape(b, x!, axis, -1).map((size, i) => (size < 0 ? b.shape(x!)[i]! : size)),
+            );
       return scaledRange(b, wide(low!), wide(high!), levels);
     }
     const ranges = Array.from(numbersOf(min), (each, i) => scaleRange(each, numbersOf(max)[i]!, levels));
     const shape = channelShape(b, x!, axis, ranges.length);
-    const of = (key: keyof (typeof ranges)[number]) => b.floats(ranges.map((each) => each[key]), shape);
+    const of = (key: keyof (typeof ranges)[number]) =>
+      b.floats(
+        ranges.map((each) => each[key]),
+        shape,
+      );
     return {scale: of("scale"), inverse: of("inverse"), min: of("min"), max: of("max")};
   }
 
   function ownRange() {
     const axes = b.shape(x!).flatMap((_, i) => (i === axis ? [] : [i]));
-    return scaledRange(b, b.reduce("REDUCE_MIN", x!, axes, axis >= 0), b.reduce("REDUCE_MAX", x!, axes, axis >= 0), levels);
+    return scaledRange(
+      b,
+      b.reduce("REDUCE_MIN", x!, axes, axis >= 0),
+      b.reduce("REDUCE_MAX", x!, axes, axis >= 0),
+      levels,
+    );
   }
 };
 
@@ -134,11 +154,20 @@ const quantize: Lowering = (n, b) => {
   const ranges = Array.from(mins, (each, c) => ensuredRange(n.site, each, maxs[c]!));
   const rangeShape = b.shape(low!) as readonly number[];
   const ends = (values: readonly (readonly [number, number])[]) =>
-    ([0, 1] as const).map((k) => b.floats(values.map((each) => each[k]), rangeShape));
+    ([0, 1] as const).map((k) =>
+      b.floats(
+        values.map((each) => each[k]),
+        rangeShape,
+      ),
+    );
   if (mode === "SCALED") {
     const scaled = ranges.map(([min, max]) => scaleRange(min, max, scaledLevels(n.site, dtype)));
     const shape = channelShape(b, x!, axis, scaled.length);
-    const of = (key: "min" | "max" | "scale") => b.floats(scaled.map((each) => each[key]), shape);
+    const of = (key: "min" | "max" | "scale") =>
+      b.floats(
+        scaled.map((each) => each[key]),
+        shape,
+      );
     const product = b.mul(clamped(b, x!, of("min"), of("max")), of("scale"));
     const isEven = stringAttribute(n.site, "round_mode", "HALF_AWAY_FROM_ZERO") === "HALF_TO_EVEN";
     const level = isEven ? b.op("ROUND", [product]) : roundHalfAway(b, product);
@@ -170,14 +199,23 @@ const dequantize: Lowering = (n, b) => {
   const axis = numberAttribute(n.site, "axis", -1);
   const ranges = Array.from(mins, (each, c) => dequantizedScale(n.site, b.dtype(x!), each, maxs[c]!));
   const shape = channelShape(b, x!, axis, ranges.length);
-  const of = (key: "scale" | "offset") => b.floats(ranges.map((each) => each[key]), shape);
+  const of = (key: "scale" | "offset") =>
+    b.floats(
+      ranges.map((each) => each[key]),
+      shape,
+    );
   const scaled = b.mul(b.cast(x!, "float32"), of("scale"));
   return ranges.every(({offset}) => offset === 0) ? scaled : b.add(scaled, of("offset"));
 };
 
 export const quantisationLowerings: LoweringTable = {
   FakeQuantWithMinMaxArgs: (n, b) =>
-    fakeQuant(n, b, [Math.fround(numberAttribute(n.site, "min", -6))], [Math.fround(numberAttribute(n.site, "max", 6))]),
+    fakeQuant(
+      n,
+      b,
+      [Math.fround(numberAttribute(n.site, "min", -6))],
+      [Math.fround(numberAttribute(n.site, "max", 6))],
+    ),
   FakeQuantWithMinMaxVars: fakeQuantVars,
   FakeQuantWithMinMaxVarsPerChannel: fakeQuantVars,
   QuantizeAndDequantizeV2: quantizeAndDequantize,

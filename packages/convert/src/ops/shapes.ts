@@ -161,6 +161,8 @@ export interface SliceStep {
   readonly stride: number;
   /** The dimension is left out of the result. */
   readonly shrink: boolean;
+  /** Which element of the operands tells of it, if any. */
+  readonly operand: number | undefined;
 }
 
 export interface SliceSpec {
@@ -190,7 +192,7 @@ export function sliceSpec(
   const result: (number | "new")[] = [];
   const full = (): void => {
     result.push(steps.length);
-    steps.push({begin: undefined, end: undefined, stride: 1, shrink: false});
+    steps.push({begin: undefined, end: undefined, stride: 1, shrink: false, operand: undefined});
   };
   const has = (mask: number, i: number) => (mask & (1 << i)) !== 0;
   const consumed = Array.from({length}, (_, i) => i).filter(
@@ -208,7 +210,7 @@ export function sliceSpec(
       const stride = operands.strides[i] ?? 1;
       if (stride === 0) throw failAt(site, "CONVERT_SHAPE", "a stride of 0");
       if (!shrink) result.push(steps.length);
-      steps.push({begin, end, stride, shrink});
+      steps.push({begin, end, stride, shrink, operand: i});
     }
   }
   while (steps.length < rank) full();
@@ -250,7 +252,7 @@ export const product = (dims: readonly Dim[]): Dim => dims.reduce(multiplyDims, 
 /** A type with elements, where there are few enough of them. */
 export function withElements(type: TensorType, elements: readonly Dim[] | undefined): TensorType {
   const integer = type.dtype === "int32" || type.dtype === "int64";
-  if (!integer || elements === undefined || elements.length > 64 || elements.every((dim) => dim === unknownDim))
-    return type;
+  if (!integer || elements === undefined || elements.length > 64) return type;
+  if (elements.length > 0 && elements.every((dim) => dim === unknownDim)) return type;
   return {...type, elements};
 }

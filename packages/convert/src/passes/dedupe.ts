@@ -19,7 +19,7 @@ export const dedupe: Pass = {
     const constants = new Map<string, {readonly node: Node; readonly value: Tensor}[]>();
     const computations = new Map<string, Node>();
     return rewriteGraph(graph, noOperators, (node) => {
-      if (node.op === "input" || random.test(node.op)) return undefined;
+      if (node.op === "input" || node.regions || random.test(node.op)) return undefined;
       if (node.op === "const") {
         const value = node.attributes.value as Tensor;
         const key = `${value.dtype}[${value.shape}]${hash(value.bytes)}`;

@@ -5,6 +5,7 @@ import {fold} from "./fold.ts";
 import {forward} from "./forward.ts";
 import {fuseActivations, fuseBias} from "./fuse.ts";
 import {layout} from "./layout.ts";
+import {lists} from "./lists.ts";
 import {narrow} from "./narrow.ts";
 import {outputs} from "./outputs.ts";
 import type {Pass} from "./pass.ts";
@@ -15,6 +16,9 @@ import {transposes} from "./transposes.ts";
 
 export const sourcePasses: readonly Pass[] = [
   prune,
+  forward,
+  fold,
+  lists,
   forward,
   fold,
   forward,
@@ -46,4 +50,4 @@ export const targetPasses: readonly Pass[] = [
   outputs,
 ];
 
-export type {Pass, Tally} from "./pass.ts";
+export {type Pass, runPass, type Tally} from "./pass.ts";

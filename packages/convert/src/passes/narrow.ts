@@ -7,6 +7,7 @@ import {GraphBuilder} from "../ir/builder.ts";
 import {
   type Attribute,
   type Attributes,
+  allNodes,
   type Graph,
   indexOf,
   nodeOf,
@@ -22,30 +23,36 @@ const narrowed: ReadonlySet<string> = new Set(["float64", "float16", "bfloat16"]
 
 export const narrow: Pass = {
   name: "narrow",
+  regions: "own",
   run: (graph, tally) => {
-    const affected = graph.nodes.filter((node) => node.outputs.some((type) => narrowed.has(type.dtype)));
+    const affected = [...allNodes(graph)].filter((node) => node.outputs.some((type) => narrowed.has(type.dtype)));
     if (affected.length === 0) return graph;
     for (const node of affected) {
       if (node.op === "const") continue;
       tally(`${node.outputs.find((type) => narrowed.has(type.dtype))!.dtype} computed in float32`);
     }
-    return new Narrower(graph).run();
+    return new Narrower(graph, "kept").run();
   },
 };
 
 class Narrower extends GraphBuilder {
   readonly #graph: Graph;
   readonly #replaced = new Map<Ref, Ref>();
+  /** A model's inputs and outputs keep their dtypes; those of a loop are narrowed with what runs it. */
+  readonly #ports: "kept" | "narrowed";
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, ports: "kept" | "narrowed") {
     super(tfTable, new Set(graph.nodes.map((node) => node.name)));
     this.#graph = graph;
+    this.#ports = ports;
   }
 
   run(): Graph {
     for (const node of this.#graph.nodes) {
       const inputs = node.inputs.map((ref) => this.#resolve(ref));
-      if (node.op === "input") {
+      if (node.op === "input" && this.#ports === "narrowed") {
+        this.keep({...node, outputs: node.outputs.map(narrowType)});
+      } else if (node.op === "input") {
         this.keep(node);
         const [type] = node.outputs;
         if (narrowed.has(type!.dtype))
@@ -59,13 +66,19 @@ class Narrower extends GraphBuilder {
         const outputs = this.knows(node.op)
           ? this.inferTypes(node.op, inputs, attributes, this.origin)
           : node.outputs.map(narrowType);
-        this.keep({...node, inputs, attributes, outputs});
+        const regions = node.regions && {
+          regions: Object.fromEntries(
+            Object.entries(node.regions).map(([part, region]) => [part, new Narrower(region, "narrowed").run()]),
+          ),
+        };
+        this.keep({...node, inputs, attributes, outputs, ...regions});
       }
     }
     this.origin = undefined;
     const outputs = this.#graph.outputs.map(({name, ref}): Port => {
       const dtype = this.#dtypeBefore(ref);
       const target = this.#resolve(ref);
+      if (this.#ports === "narrowed") return {name, ref: target};
       return {name, ref: narrowed.has(dtype) ? (target === ref ? this.#cast(target, "float32", dtype) : ref) : target};
     });
     return this.build(this.#graph.inputs, outputs);

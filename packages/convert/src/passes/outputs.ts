@@ -11,6 +11,8 @@ import type {Pass} from "./pass.ts";
 
 export const outputs: Pass = {
   name: "outputs",
+  // What a loop hands from turn to turn is copied by the loop.
+  regions: "none",
   run: (graph, tally) => {
     const inputs = new Set(graph.inputs.map((port) => nodeOf(port.ref)));
     const prepared = preparedNodes(graph);

@@ -57,6 +57,107 @@ y = tf.Fill(b:0, c:0) : int32[1]
     after: `${io}y/value = const() {value: int32[1] <2>} : int32[1] = (2) @y\n`.replace('"y" = y:0', '"y" = y/value:0'),
   },
   {
+    pass: "lists",
+    name: "a list that a loop fills is a tensor whose rows are replaced; its element is known from what is put in",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+e = const() {value: int32[] <-1>} : int32[] = (-1)
+n = const() {value: int32[] <3>} : int32[] = (3)
+l = tf.TensorListReserve(e:0, n:0) {element_dtype: "float32"} : variant[] of float32*
+w = tf.While(i:0, l:0, x:0) : int32[]; variant[] of float32[3,2]; float32[2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    output "i" = next:0
+    output "l" = set:0
+    output "x" = c:0
+    a = input() : int32[]
+    b = input() : variant[] of float32[3,2]
+    c = input() : float32[2]
+    one = const() {value: int32[] <1>} : int32[] = (1)
+    next = tf.AddV2(a:0, one:0) : int32[]
+    set = tf.TensorListSetItem(b:0, a:0, c:0) {element_dtype: "float32"} : variant[] of float32[3,2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    output "more" = more:0
+    a = input() : int32[]
+    b = input() : variant[] of float32[3,2]
+    c = input() : float32[2]
+    n = const() {value: int32[] <3>} : int32[] = (3)
+    more = tf.Less(a:0, n:0) : bool[]
+y = tf.TensorListStack(w:1, e:0) {element_dtype: "float32", num_elements: -1} : float32[3,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = w/While:1
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+l/const = const() {value: float32[3,2] <0, 0, 0, 0, 0, 0>} : float32[3,2] @l
+w/While = tf.While(i:0, l/const:0, x:0) : int32[]; float32[3,2]; float32[2] @w
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b_1:0
+    input "c" = c:0
+    output "i" = next:0
+    output "l" = set/UpdateRow:0
+    output "x" = c:0
+    a = input() : int32[]
+    b_1 = input() : float32[3,2]
+    c = input() : float32[2]
+    one = const() {value: int32[] <1>} : int32[] = (1)
+    next = tf.AddV2(a:0, one:0) : int32[]
+    set/UpdateRow = tf.UpdateRow(b_1:0, a:0, c:0) : float32[3,2] @set
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b_1:0
+    input "c" = c:0
+    output "more" = more:0
+    a = input() : int32[]
+    b_1 = input() : float32[3,2]
+    c = input() : float32[2]
+    n = const() {value: int32[] <3>} : int32[] = (3)
+    more = tf.Less(a:0, n:0) : bool[]
+`,
+  },
+  {
+    pass: "lists",
+    name: "reading a list is taking a row; its length is a size",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+output "n" = n:0
+x = input() : float32[x.0,2]
+i = const() {value: int32[] <1>} : int32[] = (1)
+e = const() {value: int32[] <-1>} : int32[] = (-1)
+l = tf.TensorListFromTensor(x:0, e:0) {element_dtype: "float32"} : variant[] of float32[x.0,2]
+y = tf.TensorListGetItem(l:0, i:0, e:0) {element_dtype: "float32"} : float32[2]
+n = tf.TensorListLength(l:0) : int32[] = (x.0)
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/GatherV2:0
+output "n" = n/GatherV2:0
+x = input() : float32[x.0,2]
+i = const() {value: int32[] <1>} : int32[] = (1)
+y/const = const() {value: int32[] <0>} : int32[] = (0) @y
+y/GatherV2 = tf.GatherV2(x:0, i:0, y/const:0) {batch_dims: 0} : float32[2] @y
+n/Shape = tf.Shape(x:0) {out_type: "int32"} : int32[2] = (x.0,2) @n
+n/const = const() {value: int32[] <0>} : int32[] = (0) @n
+n/const_1 = const() {value: int32[] <0>} : int32[] = (0) @n
+n/GatherV2 = tf.GatherV2(n/Shape:0, n/const:0, n/const_1:0) {batch_dims: 0} : int32[] = (x.0) @n
+`,
+  },
+  {
     pass: "narrow",
     name: "float64 inside, casts at the edges",
     before: `${io.replace("float32[x.0,2]", "float64[3]")}y = tf.Tanh(x:0) : float64[3]\n`,

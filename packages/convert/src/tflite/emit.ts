@@ -5,6 +5,7 @@ import {
   type OptionValue,
   operatorVersion,
   type SignatureDef,
+  type Subgraph,
   type TfliteModel,
   type TfliteOperator,
   type TfliteTensor,
@@ -25,22 +26,18 @@ export function emitModel(graph: Graph): Uint8Array {
 }
 
 export function toModel(graph: Graph): TfliteModel {
-  const emitter = new Emitter();
-  return emitter.model(graph);
+  return new ModelEmitter().model(graph);
 }
 
-class Emitter {
-  readonly #tensors: TfliteTensor[] = [];
-  readonly #indices = new Map<Ref, number>();
+/** What all subgraphs share: buffers, operator codes, and the list of subgraphs itself. */
+class ModelEmitter {
   readonly #buffers: Uint8Array[] = [new Uint8Array(0)];
+  readonly #bufferIndices = new Map<Uint8Array, number>();
   readonly #codes: {builtin: string; version: number}[] = [];
-  readonly #operators: TfliteOperator[] = [];
+  readonly #subgraphs: (Subgraph | undefined)[] = [];
 
   model(graph: Graph): TfliteModel {
-    // Inputs first, in the order of the signature.
-    const inputs = graph.inputs.map(({ref}) => this.#addInput(graph, ref));
-    for (const node of graph.nodes) this.#addNode(node);
-    const outputs = graph.outputs.map(({ref}) => this.#indices.get(ref)!);
+    const {inputs, outputs} = this.#subgraphs[this.subgraph(graph, "main")]!;
     const signature: SignatureDef = {
       key: signatureKey,
       subgraph: 0,
@@ -51,11 +48,54 @@ class Emitter {
       version: 3,
       description: options.description,
       operatorCodes: this.#codes,
-      subgraphs: [{name: "main", tensors: this.#tensors, inputs, outputs, operators: this.#operators}],
+      subgraphs: this.#subgraphs as readonly Subgraph[],
       buffers: this.#buffers,
       metadata: [],
       signatures: [signature],
     };
+  }
+
+  /** Adds a graph and what it runs; gives its index. The first is the one that is called. */
+  subgraph(graph: Graph, name: string): number {
+    const index = this.#subgraphs.push(undefined) - 1;
+    this.#subgraphs[index] = new SubgraphEmitter(this).subgraph(graph, name);
+    return index;
+  }
+
+  /** Values that are one array, as in the parts of a loop, are stored once. */
+  buffer(value: Tensor): number {
+    let index = this.#bufferIndices.get(value.bytes);
+    if (index === undefined) {
+      index = this.#buffers.push(packed(value)) - 1;
+      this.#bufferIndices.set(value.bytes, index);
+    }
+    return index;
+  }
+
+  code(builtin: string, version: number): number {
+    const found = this.#codes.findIndex((code) => code.builtin === builtin && code.version === version);
+    if (found >= 0) return found;
+    this.#codes.push({builtin, version});
+    return this.#codes.length - 1;
+  }
+}
+
+class SubgraphEmitter {
+  readonly #model: ModelEmitter;
+  readonly #tensors: TfliteTensor[] = [];
+  readonly #indices = new Map<Ref, number>();
+  readonly #operators: TfliteOperator[] = [];
+
+  constructor(model: ModelEmitter) {
+    this.#model = model;
+  }
+
+  subgraph(graph: Graph, name: string): Subgraph {
+    // Inputs first, in the order of the signature.
+    const inputs = graph.inputs.map(({ref}) => this.#addInput(graph, ref));
+    for (const node of graph.nodes) this.#addNode(node);
+    const outputs = graph.outputs.map(({ref}) => this.#indices.get(ref)!);
+    return {name, tensors: this.#tensors, inputs, outputs, operators: this.#operators};
   }
 
   #addInput(graph: Graph, ref: Ref): number {
@@ -70,8 +110,7 @@ class Emitter {
     }
     if (node.op === "const") {
       const value = node.attributes.value as Tensor;
-      this.#buffers.push(packed(value));
-      this.#tensor(refTo(node.name), node.name, node.outputs[0]!, this.#buffers.length - 1);
+      this.#tensor(refTo(node.name), node.name, node.outputs[0]!, this.#model.buffer(value));
       return;
     }
     const builtin = node.op.slice(4);
@@ -81,18 +120,26 @@ class Emitter {
     });
     const inputs = node.inputs.map((ref) => (ref === "" ? -1 : this.#indices.get(ref)!));
     const optionsType = tflTable.get(node.op)!.options;
-    const fields = optionsOf(node.attributes);
+    const fields = {...optionsOf(node.attributes), ...this.#regionFields(node)};
     const version = operatorVersion(builtin, {
       inputs: inputs.map((index) => this.#tensors[index]),
       outputs: outputs.map((index) => this.#tensors[index]!),
       options: fields,
     });
     this.#operators.push({
-      opcodeIndex: this.#code(builtin, version),
+      opcodeIndex: this.#model.code(builtin, version),
       inputs,
       outputs,
       ...(optionsType === undefined ? {} : {optionsType, options: fields}),
     });
+  }
+
+  /** `condSubgraphIndex` for the region `cond`, and so on. */
+  #regionFields({name, regions = {}}: Node): Options {
+    const parts = Object.keys(regions).sort().reverse();
+    return Object.fromEntries(
+      parts.map((part) => [`${part}SubgraphIndex`, this.#model.subgraph(regions[part]!, `${name}/${part}`)]),
+    );
   }
 
   #tensor(ref: Ref, name: string, type: TensorType, buffer = 0): number {
@@ -107,13 +154,6 @@ class Emitter {
     });
     this.#indices.set(ref, this.#tensors.length - 1);
     return this.#tensors.length - 1;
-  }
-
-  #code(builtin: string, version: number): number {
-    const found = this.#codes.findIndex((code) => code.builtin === builtin && code.version === version);
-    if (found >= 0) return found;
-    this.#codes.push({builtin, version});
-    return this.#codes.length - 1;
   }
 }
 

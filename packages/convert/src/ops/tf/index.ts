@@ -4,6 +4,7 @@ import {arrays} from "./arrays.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
+import {lists} from "./lists.ts";
 import {neural} from "./neural.ts";
 import {patchOperators} from "./patches.ts";
 import {quantisation} from "./quantisation.ts";
@@ -16,6 +17,7 @@ export const tfOperators: readonly Operator[] = [
   ...arrays,
   ...slices,
   ...elementwise,
+  ...lists,
   ...neural,
   ...patchOperators,
   ...resizeOperators,

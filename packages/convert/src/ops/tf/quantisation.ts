@@ -105,9 +105,7 @@ export function dequantizedOptions(site: Site) {
   if (!Number.isInteger(bits) || bits < (signed ? 2 : 1) || bits > 30)
     throw failAt(site, "CONVERT_ATTRIBUTE", `num_bits ${bits}, expected 2 to 30`);
   const half = 2 ** (bits - 1);
-  const levels: Levels = signed
-    ? {first: narrow ? 1 - half : -half, last: half - 1}
-    : {first: 0, last: 2 ** bits - 1};
+  const levels: Levels = signed ? {first: narrow ? 1 - half : -half, last: half - 1} : {first: 0, last: 2 ** bits - 1};
   return {
     levels,
     isGiven: booleanAttribute(site, "range_given", site.op.endsWith("V3")),
@@ -286,9 +284,7 @@ export const quantisation: readonly Operator[] = [
   },
   {
     name: "tf.Dequantize",
-    infer: (site) => [
-      {dtype: stringAttribute(site, "dtype", "float32") as DType, shape: site.inputs[0]!.shape},
-    ],
+    infer: (site) => [{dtype: stringAttribute(site, "dtype", "float32") as DType, shape: site.inputs[0]!.shape}],
     evaluate: (site, [x, low, high], [type]) =>
       type!.dtype === "float32" && dtypes[x!.dtype].kind !== "float" ? dequantised(site, x!, low!, high!) : undefined,
   },

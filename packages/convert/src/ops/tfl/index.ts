@@ -198,6 +198,8 @@ export const tflOperators: readonly TflOperator[] = [
   row("SPLIT", given, "SplitOptions", common),
   row("SPLIT_V", given, "SplitVOptions", common),
   row("UNPACK", given, "UnpackOptions", ["float32", "int8", "int16", "int32", "uint8", "bool"]),
+  row("WHILE", given, "WhileOptions"),
+  row("DYNAMIC_UPDATE_SLICE", given, "DynamicUpdateSliceOptions", [...movable, "float16", "complex64"]),
   row("CONV_2D", given, "Conv2DOptions", float),
   row("DEPTHWISE_CONV_2D", given, "DepthwiseConv2DOptions", float),
   row("TRANSPOSE_CONV", given, "TransposeConvOptions", float),

@@ -14,17 +14,20 @@ type Colour = ReadonlyMap<Ref, boolean>;
 
 const none: Colour = new Map();
 
-/** Leaves what it can't tell apart as it is; that is refused later, by name. Graphs with loops are left whole. */
+/** Leaves what it can't tell apart as it is; that is refused later, by name. Those of loops stay for `raiseLoops`. */
 export function raiseConditions(graph: GraphDef, index: NodeIndex): GraphDef {
-  const isLoop = graph.nodes.some((node) => node.op === "NextIteration");
-  if (isLoop || !graph.nodes.some((node) => node.op === "Merge")) return graph;
+  const producer = (ref: Ref) => index.nodes.get(ref.slice(0, ref.lastIndexOf(":")));
+  const isLoopMerge = (node: NodeDef) => index.inputsOf(node).some((ref) => producer(ref)?.op === "NextIteration");
+  const isLoopSwitch = (node: NodeDef) => producer(index.inputsOf(node)[1] ?? "")?.op === "LoopCond";
+  const merges = graph.nodes.filter((node) => node.op === "Merge" && !isLoopMerge(node));
+  if (merges.length === 0) return graph;
   const colours = new Map<string, Colour>();
   const raised = new Map<string, NodeDef>();
   const colourOf = (ref: Ref): Colour => {
     const at = ref.lastIndexOf(":");
     const node = index.nodes.get(ref.slice(0, at));
     const own = colours.get(ref.slice(0, at)) ?? none;
-    if (node?.op !== "Switch") return own;
+    if (node?.op !== "Switch" || isLoopSwitch(node)) return own;
     return new Map([...own, [predicateOf(index, node), ref.slice(at + 1) === "1"] as const]);
   };
   for (const node of topologicalOrder(index, [...index.nodes.values()], new Set(), false, true)) {
@@ -32,15 +35,16 @@ export function raiseConditions(graph: GraphDef, index: NodeIndex): GraphDef {
     const controls = node.inputs
       .filter((input) => input.startsWith("^"))
       .map((input) => colourOf(parseRef(input.slice(1))));
-    const merged = node.op === "Merge" ? closeCondition(index, node, inputs) : undefined;
+    const merged = merges.includes(node) ? closeCondition(index, node, inputs) : undefined;
     if (merged) raised.set(node.name, merged.node);
     colours.set(node.name, merged?.colour ?? new Map([...inputs, ...controls].flatMap((colour) => [...colour])));
   }
   // One condition that stays would be cut in two by the others: all or none.
-  if (graph.nodes.some((node) => node.op === "Merge" && !raised.has(node.name))) return graph;
+  if (merges.some((node) => !raised.has(node.name))) return graph;
+  const isCondition = (node: NodeDef) => node.op === "Switch" && !isLoopSwitch(node);
   return {
     ...graph,
-    nodes: graph.nodes.map((node) => raised.get(node.name) ?? (node.op === "Switch" ? copyOf(node) : node)),
+    nodes: graph.nodes.map((node) => raised.get(node.name) ?? (isCondition(node) ? copyOf(node) : node)),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Selected nodes of a GraphDef → IR in the `tf` dialect: attributes with their defaults, types inferred, checks. */
-import type {Tensor} from "@tf-trusted/tensor";
+import {Tensor} from "@tf-trusted/tensor";
 import type {Message} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
 import {GraphBuilder, typeOfConstant} from "../../ir/builder.ts";
@@ -9,7 +9,8 @@ import type {OperatorTable} from "../../ir/operators.ts";
 import {unsupportedError} from "../../report.ts";
 import {type DefinedNode, defineNode, readShape} from "./definitions.ts";
 import type {GraphDef, NodeDef} from "./graph-def.ts";
-import type {InputRequest, NodeIndex, Selection} from "./select.ts";
+import {importLoop, isLoop} from "./import-loop.ts";
+import type {NodeIndex, SelectedInput, Selection} from "./select.ts";
 import type {ConstantBudget} from "./tensor-proto.ts";
 
 /** Operators that read what a frozen graph doesn't hold. */
@@ -27,9 +28,25 @@ export function importGraph(
   operators: OperatorTable,
   budget: ConstantBudget,
 ): Graph {
+  return importRegion(graph, index, selection, operators, budget, 0);
+}
+
+/** Loops within loops that are followed. */
+const maxDepth = 16;
+
+function importRegion(
+  graph: GraphDef,
+  index: NodeIndex,
+  selection: Selection,
+  operators: OperatorTable,
+  budget: ConstantBudget,
+  depth: number,
+): Graph {
+  if (depth > maxDepth) throw new ConvertError("CONVERT_LIMIT", `loops are nested more than ${maxDepth} deep`);
   refuseVariables(selection);
   refuseLoops(selection);
-  const importer = new Importer(graph, index, operators, budget, new Set(selection.nodes.map((node) => node.name)));
+  const reserved = new Set(selection.nodes.map((node) => node.name));
+  const importer = new Importer(graph, index, operators, budget, reserved, depth);
   for (const input of selection.inputs) importer.addInput(input);
   for (const node of selection.nodes) importer.addNode(node);
   return importer.finish(selection);
@@ -38,7 +55,10 @@ export function importGraph(
 class Importer extends GraphBuilder {
   readonly #graph: GraphDef;
   readonly #index: NodeIndex;
+  readonly #operators: OperatorTable;
   readonly #budget: ConstantBudget;
+  /** How many loops this is within. */
+  readonly #depth: number;
   /** Values that are fed, by the ref that the graph has for them. */
   readonly #fed = new Map<Ref, Ref>();
   readonly #outputCounts = new Map<string, number>();
@@ -49,15 +69,22 @@ class Importer extends GraphBuilder {
     operators: OperatorTable,
     budget: ConstantBudget,
     reserved: ReadonlySet<string>,
+    depth: number,
   ) {
     super(operators, reserved);
+    this.#operators = operators;
+    this.#depth = depth;
     this.#graph = graph;
     this.#index = index;
     this.#budget = budget;
   }
 
-  addInput(request: InputRequest & {readonly ref: Ref}): void {
+  addInput(request: SelectedInput): void {
     const node = this.#index.nodes.get(nodeOf(request.ref))!;
+    if (request.given !== undefined) {
+      this.#addGiven(inputName(request.ref), request.given);
+      return;
+    }
     const {outputs} = defineNode(node, this.#budget);
     const dtype = request.dtype ?? outputs?.[indexOf(request.ref)];
     if (dtype === undefined) {
@@ -82,6 +109,15 @@ class Importer extends GraphBuilder {
     this.#fed.set(request.ref, refTo(name));
   }
 
+  #addGiven(name: string, given: TensorType | Tensor): void {
+    const isConstant = given instanceof Tensor;
+    const node = isConstant
+      ? {name, op: "const", inputs: [], attributes: {value: given}, outputs: [typeOfConstant(given)]}
+      : {name, op: "input", inputs: [], attributes: {}, outputs: [given]};
+    this.keep(node);
+    this.#fed.set(refTo(name), refTo(name));
+  }
+
   #declaredShape(node: NodeDef): Shape | undefined {
     const shape = readShape(node.attributes.get("shape")?.shape as Message | undefined, node.name);
     // Before GraphDef version 24, "no dimensions" was written for an unknown rank.
@@ -93,6 +129,10 @@ class Importer extends GraphBuilder {
     const defined = defineNode(node, this.#budget);
     const inputs = this.#index.inputsOf(node).map((ref) => this.#fed.get(ref) ?? ref);
     this.#checkInputs(node, defined, inputs);
+    if (isLoop(node)) {
+      this.#addLoop(node, inputs);
+      return;
+    }
     if (node.op === "Const") {
       const value = defined.attributes.value as Tensor;
       if (value.dtype !== defined.attributes.dtype) {
@@ -115,6 +155,24 @@ class Importer extends GraphBuilder {
     });
   }
 
+  #addLoop(node: NodeDef, inputs: readonly Ref[]): void {
+    const operands = inputs.map((ref) => ({type: this.type(ref), constant: this.constantAt(ref)}));
+    const {cond, body, kept, types, unchanged} = importLoop(this.#graph, node, operands, (graph, index, selection) =>
+      importRegion(graph, index, selection, this.#operators, this.#budget, this.#depth + 1),
+    );
+    this.keep({
+      name: node.name,
+      op: "tf.While",
+      inputs: kept.map((i) => inputs[i]!),
+      attributes: {},
+      outputs: types,
+      regions: {cond, body},
+    });
+    inputs.forEach((operand, i) => {
+      this.#fed.set(refTo(node.name, i), unchanged[i] ? operand : refTo(node.name, kept.indexOf(i)));
+    });
+  }
+
   finish(selection: Selection): Graph {
     const outputs = selection.outputs.map((source): Port => {
       const ref = this.#fed.get(source) ?? source;
@@ -126,7 +184,9 @@ class Importer extends GraphBuilder {
         {details: {node: node.name}},
       );
     });
-    const inputs = selection.inputs.map(({ref}): Port => ({name: inputName(ref), ref: this.#fed.get(ref)!}));
+    const inputs = selection.inputs
+      .filter(({given}) => !(given instanceof Tensor))
+      .map(({ref}): Port => ({name: inputName(ref), ref: this.#fed.get(ref)!}));
     return this.build(inputs, outputs);
   }
 

@@ -127,7 +127,7 @@ export function inlineCalls(graph: GraphDef): GraphDef {
   }
 }
 
-interface Called {
+export interface Called {
   readonly name: string;
   readonly attributes: MessageMap;
 }
@@ -196,7 +196,8 @@ function lengthOf(node: NodeDef, spec: string): number {
   return type === undefined ? 1 : Number((node.attributes.get(count!)?.i ?? 0n) as bigint);
 }
 
-function calledFunction(node: NodeDef, key: string): Called {
+/** The function that an attribute names, with the attributes for it. Throws `CONVERT_GRAPH_INVALID`. */
+export function calledFunction(node: NodeDef, key: string): Called {
   return readCalled(node, node.attributes.get(key)?.func as Message | undefined);
 }
 

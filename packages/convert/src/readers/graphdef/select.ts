@@ -2,8 +2,9 @@
  * Which nodes of a GraphDef are wanted: names resolved, inputs and outputs chosen, the nodes between them in topological
  * order. Data edges only: control edges order side effects, and a graph to be converted has none that matter.
  */
+import type {Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "../../convert-error.ts";
-import {type Ref, refTo, type ValueDType} from "../../ir/graph.ts";
+import {type Ref, refTo, type TensorType, type ValueDType} from "../../ir/graph.ts";
 import type {GraphDef, NodeDef} from "./graph-def.ts";
 
 /** An input to convert with: a placeholder, or any other value to be fed instead of being computed. */
@@ -21,8 +22,15 @@ export interface NodeIndex {
   readonly inputsOf: (node: NodeDef) => readonly Ref[];
 }
 
+/** An input found in the graph. */
+export interface SelectedInput extends InputRequest {
+  readonly ref: Ref;
+  /** What a loop hands to a part of it: a variable's type, or the value that it always has. */
+  readonly given?: TensorType | Tensor;
+}
+
 export interface Selection {
-  readonly inputs: readonly (InputRequest & {readonly ref: Ref})[];
+  readonly inputs: readonly SelectedInput[];
   readonly outputs: readonly Ref[];
   /** In topological order; the nodes of `inputs` are among them only where another of their outputs is needed. */
   readonly nodes: readonly NodeDef[];

@@ -1,0 +1,13 @@
+/** What is done to a GraphDef before it is imported: calls are inlined, TensorFlow 1's arrays, conditions and loops raised. */
+import {raiseConditions} from "./conditions.ts";
+import type {GraphDef} from "./graph-def.ts";
+import {inlineCalls} from "./inline.ts";
+import {raiseLoops} from "./loops.ts";
+import {indexNodes} from "./select.ts";
+import {raiseTensorArrays} from "./tensor-arrays.ts";
+
+/** Throws what its steps throw. Bodies of loops stay functions, and are prepared in their turn. */
+export function prepareGraph(graph: GraphDef): GraphDef {
+  const inlined = raiseTensorArrays(inlineCalls(graph));
+  return raiseLoops(raiseConditions(inlined, indexNodes(inlined)));
+}
