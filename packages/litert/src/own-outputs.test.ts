@@ -5,7 +5,7 @@ import {Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel, writeModel} from "@tf-trusted/tflite";
 import type {Engine} from "./engine.ts";
 import {ownOutputs} from "./own-outputs.ts";
-import {floats, type GraphSketch, makeModel, makeModelValue, type TensorSketch} from "./testing/models.ts";
+import {floats, type GraphSketch, ints, makeModel, makeModelValue, type TensorSketch} from "./testing/models.ts";
 import {createWasmEngine} from "./wasm/engine.ts";
 
 let engine: Engine;
@@ -95,6 +95,86 @@ for (const [name, {graph, outputs}] of Object.entries(cases)) {
     await model.close();
   });
 }
+
+test("what comes out of a loop that sizes tensors during the run", async () => {
+  const loop = [
+    {name: "k", type: "int32", shape: [1]},
+    {name: "sum", type: "float32", shape: [1, 2]},
+    {name: "x", type: "float32", shape: [3, 2]},
+  ] as const;
+  const add = (inputs: readonly string[], output: string) =>
+    ({
+      op: "ADD",
+      inputs,
+      outputs: [output],
+      options: ["AddOptions", {fusedActivationFunction: "NONE", potScaleInt16: true}],
+    }) as const;
+  const slice = {beginMask: 0, endMask: 0, ellipsisMask: 0, newAxisMask: 0, shrinkAxisMask: 0, offset: false};
+  const file = makeModel(
+    {
+      tensors: [
+        loop[2],
+        {name: "zero", type: "int32", shape: [1], data: ints(0)},
+        {name: "zeros", type: "float32", shape: [1, 2], data: floats(0, 0)},
+        loop[0],
+        loop[1],
+        {name: "same", type: "float32", shape: [3, 2]},
+      ],
+      inputs: ["x"],
+      outputs: ["sum"],
+      nodes: [
+        {
+          op: "WHILE",
+          inputs: ["zero", "zeros", "x"],
+          outputs: ["k", "sum", "same"],
+          options: ["WhileOptions", {condSubgraphIndex: 1, bodySubgraphIndex: 2}],
+        },
+      ],
+    },
+    {
+      tensors: [
+        ...loop,
+        {name: "three", type: "int32", shape: [1], data: ints(3)},
+        {name: "more", type: "bool", shape: [1]},
+      ],
+      inputs: ["k", "sum", "x"],
+      outputs: ["more"],
+      nodes: [{op: "LESS", inputs: ["k", "three"], outputs: ["more"], options: ["LessOptions", {}]}],
+    },
+    {
+      tensors: [
+        ...loop,
+        {name: "one", type: "int32", shape: [1], data: ints(1)},
+        {name: "next", type: "int32", shape: [1]},
+        {name: "row", type: "float32", shape: [1, 2]},
+        {name: "more", type: "float32", shape: [1, 2]},
+      ],
+      inputs: ["k", "sum", "x"],
+      outputs: ["next", "more", "x"],
+      nodes: [
+        add(["k", "one"], "next"),
+        {
+          op: "STRIDED_SLICE",
+          inputs: ["x", "k", "next", "one"],
+          outputs: ["row"],
+          options: ["StridedSliceOptions", slice],
+        },
+        add(["sum", "row"], "more"),
+      ],
+    },
+  );
+  const model = await engine.load(file);
+  const x = Tensor.from([
+    [1, 2],
+    [10, 20],
+    [100, 200],
+  ]);
+  for (let run = 0; run < 3; run++) {
+    const {outputs} = await model.run("serving_default", {x});
+    assert.deepEqual(outputs.sum!.values(), [111, 222]);
+  }
+  await model.close();
+});
 
 test("signatures follow their outputs, each name to a tensor of its own", async () => {
   const plain = makeModelValue({

@@ -1,7 +1,8 @@
 /**
  * Every output written by an operator of its own. LiteRT hands out buffers for what operators write: for an output that
  * is an input, a constant, what is computed while it prepares (SHAPE …) or a tensor named twice, it gives whatever lies
- * in the buffer, and outputs beside such a one are lost too (docs/limitations.md).
+ * in the buffer, and outputs beside such a one are lost too. The same holds for what comes out of a loop or condition that
+ * sizes tensors during the run (docs/findings.md).
  */
 import {
   operatorVersion,
@@ -11,6 +12,7 @@ import {
   type TfliteTensor,
 } from "@tf-trusted/tflite";
 import {LitertError} from "./litert-error.ts";
+import {isAllocatedInRun} from "./settle-shapes.ts";
 
 /** Dtypes that EQUAL compares. */
 const comparable: ReadonlySet<string> = new Set(["float32", "int8", "int16", "int32", "int64", "uint8", "bool"]);
@@ -45,9 +47,12 @@ class Copier {
   run(): TfliteModel {
     const {inputs, outputs} = this.#graph;
     const prepared = this.#prepared();
+    const unsettled = new Set(
+      this.#graph.operators.flatMap((each) => (isAllocatedInRun(this.#model, this.#graph, each) ? each.outputs : [])),
+    );
     const copies = outputs.map((tensor, at) => {
       if (prepared.has(tensor)) return this.#copy(tensor, this.#condition());
-      if (inputs.includes(tensor) || outputs.indexOf(tensor) < at)
+      if (inputs.includes(tensor) || unsettled.has(tensor) || outputs.indexOf(tensor) < at)
         return this.#copy(tensor, this.#constant("bool", [1], []));
       return tensor;
     });

@@ -116,8 +116,33 @@ export function settleShapes(model: TfliteModel, subgraph: number, inference: In
     subgraphs: model.subgraphs.map((each, at) => (at === subgraph ? {...graph, tensors, operators} : each)),
   };
   const open = inference.tensors.some((shape, index) => isDynamic(shape) && !isHandle(graph.tensors[index]!));
-  return {model: settled, settled: !open && settled.subgraphs.every((each) => !allocatesInRun(settled, each))};
+  return {model: settled, settled: !open && !settled.subgraphs.some((each) => allocatesInRun(settled, each))};
 }
+
+/**
+ * Whether the outputs of an operator are allocated during the run, whatever their shapes: by its own operands, or because
+ * it runs subgraphs in which something is.
+ */
+export function isAllocatedInRun(model: TfliteModel, graph: Subgraph, operator: TfliteOperator): boolean {
+  const {opcodeIndex, inputs, options = {}} = operator;
+  const {builtin} = model.operatorCodes[opcodeIndex]!;
+  if (alwaysDynamic.has(builtin)) return true;
+  const isComputed = (index: number) => {
+    const tensor = inputs[index] ?? -1;
+    return tensor !== -1 && !isConstant(model, graph.tensors[tensor]!);
+  };
+  if ((shapeOperands[builtin] ?? []).some(isComputed)) return true;
+  return (subgraphOptions[builtin] ?? []).some((option) => {
+    const inner = model.subgraphs[Number(options[option])]!;
+    return inner.operators.some((each) => isAllocatedInRun(model, inner, each));
+  });
+}
+
+/** Options that name the subgraphs of an operator. Calls never go in a circle (`checkModel`). */
+const subgraphOptions: Readonly<Record<string, readonly string[]>> = {
+  IF: ["thenSubgraphIndex", "elseSubgraphIndex"],
+  WHILE: ["condSubgraphIndex", "bodySubgraphIndex"],
+};
 
 /** Resources and variants have no size of their own. */
 function isHandle({type}: TfliteTensor): boolean {
@@ -148,15 +173,8 @@ function shapeOperandValue(
   return {index, value: derive(output, (at) => shapes[at] as Shape)};
 }
 
-function allocatesInRun(model: TfliteModel, {tensors, operators}: Subgraph): boolean {
-  return operators.some(({opcodeIndex, inputs}) => {
-    const {builtin} = model.operatorCodes[opcodeIndex]!;
-    if (alwaysDynamic.has(builtin)) return true;
-    return (shapeOperands[builtin] ?? []).some((index) => {
-      const tensor = inputs[index] ?? -1;
-      return tensor !== -1 && !isConstant(model, tensors[tensor]!);
-    });
-  });
+function allocatesInRun(model: TfliteModel, graph: Subgraph): boolean {
+  return graph.operators.some((operator) => isAllocatedInRun(model, graph, operator));
 }
 
 function isConstant({buffers}: TfliteModel, {buffer, shape}: TfliteTensor): boolean {

@@ -172,8 +172,8 @@ const stridedSlice: Lowering = ({inputs, types: [type], site}, b) => {
 };
 
 /**
- * `x[i]` with a computed i → GATHER, whose result has a size that is known before the run: in a loop, LiteRT reads a
- * RESHAPE of a tensor that is sized during the run from where it lay in the turn before (docs/findings.md).
+ * `x[i]` with a computed i → GATHER, whose result has a size that is known before the run: what comes out of a loop in
+ * which something is sized during the run is garbage in LiteRT (docs/findings.md).
  */
 function pickRow(b: Lowerer, x: Ref, begin: Ref, site: Site, {shape}: TensorType): Ref | undefined {
   const spec = sliceSpecOf(site);
