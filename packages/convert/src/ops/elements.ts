@@ -124,6 +124,13 @@ export function broadcastStrides(shape: readonly number[], target: readonly numb
 export function transposeTensor(tensor: Tensor, permutation: readonly number[]): Tensor {
   const strides = stridesOf(tensor.shape);
   const shape = permutation.map((axis) => tensor.shape[axis]!);
+  if (dtypes[tensor.dtype].bytes === 4 && tensor.size > 0) {
+    return transposeWords(
+      tensor,
+      shape,
+      permutation.map((axis) => strides[axis]!),
+    );
+  }
   return gatherElements(
     tensor,
     shape,
@@ -132,6 +139,27 @@ export function transposeTensor(tensor: Tensor, permutation: readonly number[]):
       permutation.map((axis) => strides[axis]!),
     ),
   );
+}
+
+/** Weights are large, and moving them is most of a conversion: rows at a time, without a function call an element. */
+function transposeWords({dtype, bytes, size}: Tensor, shape: readonly number[], strides: readonly number[]): Tensor {
+  // A view of a file may begin anywhere.
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const from = new Uint32Array(aligned.buffer, aligned.byteOffset, size);
+  const to = new Uint32Array(size);
+  const row = shape.at(-1) ?? 1;
+  const step = strides.at(-1) ?? 1;
+  const index = new Array<number>(Math.max(0, shape.length - 1)).fill(0);
+  for (let at = 0, start = 0; at < size; ) {
+    for (let i = 0, source = start; i < row; i++, source += step) to[at++] = from[source]!;
+    for (let axis = index.length - 1; axis >= 0; axis--) {
+      start += strides[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      start -= strides[axis]! * shape[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return new Tensor(dtype, shape, new Uint8Array(to.buffer));
 }
 
 /** A tensor of 32-bit integers: shapes, axes, sizes. */

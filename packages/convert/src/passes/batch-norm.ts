@@ -12,7 +12,7 @@
 import {dtypes, type Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import type {Node, Ref} from "../ir/graph.ts";
-import {broadcastStrides, float32Tensor, indexMap, makeTensor, numbersOf} from "../ops/elements.ts";
+import {broadcastStrides, float32Tensor, indexMap, numbersOf} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
 
@@ -135,7 +135,9 @@ function scaleWeights(node: Node, scales: ArrayLike<number>, b: Rewriter): Ref |
   if (weights?.dtype !== "float32" || node.attributes.data_format === "NCHW") return undefined;
   const channel = channelOf(node, weights.shape);
   const values = weights.data as Float32Array;
-  const scaled = b.constant(makeTensor("float32", weights.shape, (i) => values[i]! * scales[channel(i)]!));
+  const products = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) products[i] = values[i]! * scales[channel(i)]!;
+  const scaled = b.constant(float32Tensor(products, weights.shape));
   const inputs = node.inputs.map((ref, i) => (i === at ? scaled : ref));
   return b.op(node.op, inputs, node.attributes);
 }
