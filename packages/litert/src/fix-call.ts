@@ -10,6 +10,7 @@ import {
   isDynamic,
   type Shapes,
   type TfliteModel,
+  type Value,
 } from "@tf-trusted/tflite";
 import {type AdmittedModel, computedBytes, fromTflite} from "./admission.ts";
 import type {Limits} from "./engine.ts";
@@ -31,7 +32,8 @@ const dataDependentOperators: ReadonlySet<string> = new Set([
 const probeSlack = 64;
 
 /**
- * The file for a call of signature `index` with these input shapes (in its order). Throws `DYNAMIC_OUTPUT`,
+ * The file for a call of signature `index` with these input shapes (in its order), and these elements of inputs that
+ * shapes depend on: the file then holds for them only. Throws `DYNAMIC_OUTPUT`,
  * `TOO_LARGE`; and `INVALID_INPUT` where an operator can't take these shapes, `INVALID_MODEL` where it never can.
  */
 export async function fixCall(
@@ -40,12 +42,13 @@ export async function fixCall(
   inputs: Shapes,
   probe: Probe,
   limits: Limits,
+  values: readonly (Value | undefined)[] = [],
 ): Promise<FixedFile> {
   const {model, places, signatures, fileBytes} = admitted;
   const place = places[index]!;
   const graph = model.subgraphs[place.subgraph]!;
   const specs = signatures[index]!.outputs;
-  const inference = infer(admitted, index, inputs);
+  const inference = infer(admitted, index, inputs, values);
   checkMemory(inferredBytes(model, place.subgraph, inference), fileBytes, limits);
   const inferred = place.outputs.map((tensor) => inference.outputs[graph.outputs.indexOf(tensor)]!);
   inferred.forEach((shape, at) => {
@@ -72,7 +75,12 @@ export async function fixCall(
   return fixShapes(admitted, index, inputs, found, inference, limits);
 }
 
-function infer({model, places, signatures}: AdmittedModel, index: number, inputs: Shapes): Inference {
+function infer(
+  {model, places, signatures}: AdmittedModel,
+  index: number,
+  inputs: Shapes,
+  values: readonly (Value | undefined)[],
+): Inference {
   const {subgraph, inputs: indices} = places[index]!;
   const graph = model.subgraphs[subgraph]!;
   try {
@@ -80,6 +88,7 @@ function infer({model, places, signatures}: AdmittedModel, index: number, inputs
       model,
       subgraph,
       graph.inputs.map((tensor) => inputs[indices.indexOf(tensor)]!),
+      graph.inputs.map((tensor) => values[indices.indexOf(tensor)]),
     );
   } catch (cause) {
     throw fromTflite(cause, isFixed(signatures[index]!) ? "INVALID_MODEL" : "INVALID_INPUT");

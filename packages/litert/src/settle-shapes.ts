@@ -97,18 +97,18 @@ export function settleShapes(model: TfliteModel, subgraph: number, inference: In
   const graph = model.subgraphs[subgraph]!;
   const tensors = graph.tensors.map((tensor, index) => withShape(tensor, inference.tensors[index]!));
   const operators = graph.operators.map((operator) => {
-    const operand = shapeOperandValue(model, graph, operator, inference);
-    if (operand === undefined) return operator;
-    const {index, value} = operand;
-    const replaced = tensors[operator.inputs[index]!]!;
-    tensors.push({
-      name: `${replaced.name}/settled`,
-      type: replaced.type,
-      shape: [value.length],
-      buffer: buffers.length,
+    const {builtin} = model.operatorCodes[operator.opcodeIndex]!;
+    const inputs = operator.inputs.map((tensor, index) => {
+      const isOperand = shapeOperands[builtin]?.includes(index) === true && tensor !== -1;
+      if (!isOperand || isConstant(model, graph.tensors[tensor]!)) return tensor;
+      const settled = settledOperand(model, graph, operator, index, inference);
+      if (settled === undefined) return tensor;
+      const {name, type} = graph.tensors[tensor]!;
+      tensors.push({name: `${name}/settled`, type, shape: settled.shape, buffer: buffers.length});
+      buffers.push(encodeElements(settled.value, type));
+      return tensors.length - 1;
     });
-    buffers.push(encodeInts(value, replaced.type));
-    return {...operator, inputs: operator.inputs.map((tensor, at) => (at === index ? tensors.length - 1 : tensor))};
+    return {...operator, inputs};
   });
   const settled: TfliteModel = {
     ...model,
@@ -155,22 +155,26 @@ function withShape(tensor: TfliteTensor, shape: Inference["tensors"][number]): T
   return {...rest, shape};
 }
 
-function shapeOperandValue(
+/** What operand `index` is, known from the outputs' shape or by inference. */
+function settledOperand(
   model: TfliteModel,
   {tensors}: Subgraph,
   {opcodeIndex, inputs, outputs}: TfliteOperator,
+  index: number,
   inference: Inference,
-): {readonly index: number; readonly value: Shape} | undefined {
+): {readonly shape: Shape; readonly value: readonly number[]} | undefined {
+  const {type} = tensors[inputs[index]!]!;
+  if (encoders[type] === undefined) return undefined;
   const {builtin} = model.operatorCodes[opcodeIndex]!;
-  const derive = operandFromShapes[builtin];
-  const index = shapeOperands[builtin]?.[0] ?? -1;
-  const tensor = inputs[index] ?? -1;
-  if (derive === undefined || tensor === -1 || isConstant(model, tensors[tensor]!)) return undefined;
-  if (!["int32", "int64"].includes(tensors[tensor]!.type)) return undefined;
+  const derive = index === shapeOperands[builtin]![0] ? operandFromShapes[builtin] : undefined;
   const output = inference.tensors[outputs[0]!]!;
   const shapes = inputs.map((each) => (each === -1 ? [] : inference.tensors[each]!));
-  if (isDynamic(output) || shapes.some(isDynamic)) return undefined;
-  return {index, value: derive(output, (at) => shapes[at] as Shape)};
+  if (derive !== undefined && !isDynamic(output) && !shapes.some(isDynamic)) {
+    const value = derive(output, (at) => shapes[at] as Shape);
+    return {shape: [value.length], value};
+  }
+  const [shape, value] = [shapes[index]!, inference.values[inputs[index]!]];
+  return value === undefined || isDynamic(shape) ? undefined : {shape, value};
 }
 
 function allocatesInRun(model: TfliteModel, graph: Subgraph): boolean {
@@ -181,7 +185,13 @@ function isConstant({buffers}: TfliteModel, {buffer, shape}: TfliteTensor): bool
   return buffers[buffer]!.length > 0 || shape.includes(0);
 }
 
-function encodeInts(values: Shape, type: string): Uint8Array {
-  const array = type === "int64" ? BigInt64Array.from(values, BigInt) : Int32Array.from(values);
-  return new Uint8Array(array.buffer);
+const encoders: Readonly<Record<string, (values: readonly number[]) => ArrayBufferView>> = {
+  int32: (values) => Int32Array.from(values),
+  int64: (values) => BigInt64Array.from(values, BigInt),
+  float32: (values) => Float32Array.from(values),
+};
+
+function encodeElements(values: readonly number[], type: string): Uint8Array {
+  const {buffer, byteLength} = encoders[type]!(values);
+  return new Uint8Array(buffer as ArrayBuffer, 0, byteLength);
 }

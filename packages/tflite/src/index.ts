@@ -8,6 +8,7 @@ export {
   inferableOperators,
   inferShapes,
   isDynamic,
+  type Value,
 } from "./infer-shapes.ts";
 export {defaultLimits, type TfliteLimits} from "./limits.ts";
 export type * from "./model.ts";

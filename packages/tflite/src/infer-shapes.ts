@@ -19,6 +19,7 @@ import {declaredShape} from "./specialise.ts";
 import {TfliteError} from "./tflite-error.ts";
 
 export {type DynamicShape, type InferredShape, isDynamic} from "./shapes/control.ts";
+export type {Value} from "./shapes/rule.ts";
 
 const shapeRules: ShapeRules = {...elementwiseShapes, ...convShapes, ...reduceShapes, ...moveShapes, ...stateShapes};
 
@@ -39,6 +40,8 @@ export const inferableOperators: ReadonlySet<string> = new Set([
 export interface Inference {
   /** One for each tensor of the subgraph. */
   readonly tensors: readonly InferredShape[];
+  /** The elements of each tensor of the subgraph, where they are few and follow from shapes, constants and `inputValues`. */
+  readonly values: readonly (Value | undefined)[];
   /** One for each output of the subgraph, in order. */
   readonly outputs: readonly InferredShape[];
 }
@@ -77,6 +80,7 @@ export function inferShapes(
   const known = new Run(model).graph(subgraph, inputs, 0);
   return {
     tensors: known.map(({shape}) => shape),
+    values: known.map(({value}) => value),
     outputs: graph.outputs.map((tensor) => known[tensor]!.shape),
   };
 }

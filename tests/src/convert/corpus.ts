@@ -34,19 +34,34 @@ export function casesOf(kind: string): readonly Case[] {
   return lines.map((line) => JSON.parse(line) as Case).filter((each) => each.kind === kind);
 }
 
+/** The third-party graphs: other people's, one operator or a few each (models/third_party/dl4j). */
+export function thirdPartyCases(): readonly Case[] {
+  const folder = "third_party/dl4j";
+  const lines = readFileSync(join(models!, folder, "index.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  return lines
+    .map((line) => JSON.parse(line) as Case)
+    .map((each) => ({...each, file: `${folder}/${each.file}`, io: `${folder}/${each.io}`}));
+}
+
 export const readModelFile = (file: string): Uint8Array => readFileSync(join(models!, file));
 
 /** Arrays of an .npz by whether they go in or come out. */
-export async function readGoldens(file: string): Promise<{
+export async function readGoldens(testCase: Pick<Case, "io" | "inputs" | "outputs">): Promise<{
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly outputs: ReadonlyMap<string, Tensor>;
 }> {
-  const arrays = await readNpz(readModelFile(file));
+  // NumPy has no bfloat16: such arrays come as untyped pairs of bytes.
+  const keys = [...testCase.inputs.map(({name}) => `in:${name}`), ...testCase.outputs.map(({name}) => `out:${name}`)];
+  const hints = [...keys, ...keys.map((key) => `${key}:0`)].map((key) => [key, "bfloat16"] as const);
+  const arrays = await readNpz(readModelFile(testCase.io), {dtypeHints: Object.fromEntries(hints)});
   const named = (prefix: string) =>
     new Map(
       [...arrays].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key.slice(prefix.length), value]),
     );
-  return {inputs: named("in:"), outputs: named("out:")};
+  const inputs = [...named("in:")].map(([key, value]) => [key.replace(/:0$/, ""), value] as const);
+  return {inputs: new Map(inputs), outputs: named("out:")};
 }
 
 export type Outcome =
@@ -57,7 +72,7 @@ export type Outcome =
 
 /** Converts, runs in the engine, compares with the goldens. Errors without a code are not caught. */
 export async function judge(engine: Engine, testCase: Case, options: ConvertOptions = {}): Promise<Outcome> {
-  const goldens = await readGoldens(testCase.io);
+  const goldens = await readGoldens(testCase);
   const outputs = [...goldens.outputs.keys()];
   let model: Uint8Array;
   try {

@@ -489,7 +489,8 @@ export const arrayLowerings: LoweringTable = {
       {validateIndices: false},
       [type!],
     )[0]!,
-  Bitcast: ({inputs: [x], types: [type]}, b) => {
+  Bitcast: ({inputs: [x], types: [type], attributes}, b) => {
+    if (attributes.narrowed === true) return b.refuse("bits of a dtype that is computed in float32");
     if (!type!.shape) return b.refuse("dtypes of different sizes");
     return b.raw("BITCAST", [x!], {}, [type!])[0]!;
   },

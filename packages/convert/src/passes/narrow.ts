@@ -10,6 +10,7 @@ import {
   allNodes,
   type Graph,
   indexOf,
+  type Node,
   nodeOf,
   type Port,
   type Ref,
@@ -62,7 +63,7 @@ class Narrower extends GraphBuilder {
         this.keep({...node, attributes: {value}, outputs: [{dtype: "float32", shape: value.shape}]});
       } else {
         this.origin = node.origin ?? node.name;
-        const attributes = narrowAttributes(node.attributes);
+        const attributes = narrowAttributes(node.attributes, this.#changesBits(node));
         const outputs = this.knows(node.op)
           ? this.inferTypes(node.op, inputs, attributes, this.origin)
           : node.outputs.map(narrowType);
@@ -84,6 +85,12 @@ class Narrower extends GraphBuilder {
     return this.build(this.#graph.inputs, outputs);
   }
 
+  /** Of a value in another dtype the bits are others: the lowering refuses to reinterpret them. */
+  #changesBits(node: Node): boolean {
+    const dtypes = [...node.inputs.map((ref) => this.#dtypeBefore(ref)), ...node.outputs.map((type) => type.dtype)];
+    return node.op === "tf.Bitcast" && dtypes.some((dtype) => narrowed.has(dtype));
+  }
+
   #resolve(ref: Ref): Ref {
     return this.#replaced.get(ref) ?? ref;
   }
@@ -101,7 +108,7 @@ const narrowType = (type: TensorType): TensorType =>
   narrowed.has(type.dtype) ? {dtype: "float32", shape: type.shape} : type;
 
 /** Attributes name dtypes, too. No other attribute has such a value. */
-function narrowAttributes(attributes: Attributes): Attributes {
+function narrowAttributes(attributes: Attributes, changesBits: boolean): Attributes {
   const narrowValue = (value: Attribute): Attribute => {
     if (typeof value === "string") return narrowed.has(value) ? "float32" : value;
     if (Array.isArray(value) && value.some((each) => typeof each === "string" && narrowed.has(each))) {
@@ -109,5 +116,6 @@ function narrowAttributes(attributes: Attributes): Attributes {
     }
     return value;
   };
-  return Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, narrowValue(value)]));
+  const entries = Object.entries(attributes).map(([key, value]) => [key, narrowValue(value)]);
+  return {...Object.fromEntries(entries), ...(changesBits && {narrowed: true})};
 }

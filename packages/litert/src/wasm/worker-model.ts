@@ -5,7 +5,9 @@
  * and forgotten while the other shapes of the model, which share nothing with it, go on (specs/litert.md §10.3). They
  * share the worker, because calls of a model come one at a time anyway (T10) and a thread each would buy nothing.
  */
-import type {Shapes} from "@tf-trusted/tflite";
+import {createHash} from "node:crypto";
+import {Tensor} from "@tf-trusted/tensor";
+import type {Shapes, Value} from "@tf-trusted/tflite";
 import {type AdmittedModel, admitModel} from "../admission.ts";
 import {engineBytes} from "../element-types.ts";
 import type {Limits, Signature} from "../engine.ts";
@@ -22,6 +24,8 @@ interface Compiled {
   readonly signatures: readonly (FixedSignature | undefined)[];
   /** Whether it may run again (`settle-shapes.ts`). */
   readonly reusable: boolean;
+  /** Digest of the inputs' elements that it was made for, "" for any. */
+  readonly values: string;
 }
 
 /** Runs on zeros after which V8's optimised code is in place (specs/litert.md §8). */
@@ -36,6 +40,8 @@ export class WorkerModel {
   readonly #admitted: AdmittedModel;
   /** Least recently used first. */
   #compiled: readonly Compiled[] = [];
+  /** Signatures whose shapes depend on elements of inputs. */
+  readonly #valued = new Set<number>();
   /** An instance that may not run again, until it is wiped. */
   #spent: {readonly compiled: Compiled; readonly index: number; readonly shapes: Shapes} | undefined;
 
@@ -112,13 +118,19 @@ export class WorkerModel {
     shapes: Shapes,
     inputs: readonly Uint8Array[],
   ): Promise<{readonly outputs: readonly Output[]; readonly engineMs: number}> {
-    const compiled = await this.#prepare(index, shapes);
+    const compiled = await this.#prepare(index, shapes, inputs);
     const fixed = compiled.signatures[index]!;
+    // LiteRT has no buffers of no bytes; there is nothing to compute.
+    if (fixed.outputs.every(({dims}) => dims.includes(0))) {
+      for (const bytes of inputs) bytes.fill(0);
+      return {outputs: fixed.outputs.map(({dims}) => ({bytes: new Uint8Array(0), shape: dims})), engineMs: 0};
+    }
     try {
       const {outputs, engineMs} = await compiled.instance.run(index, fixed, inputs);
       if (!compiled.reusable) {
         this.#compiled = this.#compiled.filter((each) => each !== compiled);
-        this.#spent = {compiled, index, shapes};
+        if (compiled.values === "") this.#spent = {compiled, index, shapes};
+        else compiled.instance.wipe();
       }
       return {outputs: outputs.map((bytes, at) => ({bytes, shape: fixed.outputs[at]!.dims})), engineMs};
     } catch (error) {
@@ -151,10 +163,13 @@ export class WorkerModel {
     this.#spent = undefined;
   }
 
-  async #prepare(index: number, shapes: Shapes): Promise<Compiled> {
-    const found = this.#compiled.find(({signatures}) => {
+  /** @param inputs elements of the inputs, where there is a call; without them shapes must not depend on any */
+  async #prepare(index: number, shapes: Shapes, inputs: readonly Uint8Array[] = []): Promise<Compiled> {
+    const known = this.#valued.has(index) ? smallValues(this.signatures[index]!, shapes, inputs) : [];
+    const digest = digestOf(known);
+    const found = this.#compiled.find(({signatures, values}) => {
       const fixed = signatures[index];
-      return fixed?.inputs.every(({dims}, at) => `${dims}` === `${shapes[at]}`);
+      return values === digest && fixed?.inputs.every(({dims}, at) => `${dims}` === `${shapes[at]}`);
     });
     if (found !== undefined) {
       this.#compiled = [...this.#compiled.filter((each) => each !== found), found];
@@ -166,12 +181,23 @@ export class WorkerModel {
         "this model keeps state, so its shapes are fixed by the first call; load it again for other shapes",
       );
     }
-    const fixed = await fixCall(this.#admitted, index, shapes, (file) => this.#probe(file, index), this.#limits);
+    const fix = (values: readonly (Value | undefined)[]) =>
+      fixCall(this.#admitted, index, shapes, (file) => this.#probe(file, index), this.#limits, values);
+    const fixed = await fix(known).catch((error: unknown) => {
+      const isDynamic = error instanceof LitertError && error.code === "DYNAMIC_OUTPUT";
+      const depends = isDynamic && !this.#valued.has(index) && inputs.length > 0;
+      if (!depends || smallValues(this.signatures[index]!, shapes, inputs).every((each) => each === undefined))
+        throw error;
+      this.#valued.add(index);
+      return undefined;
+    });
+    // Once more, with what the inputs hold.
+    if (fixed === undefined) return this.#prepare(index, shapes, inputs);
     const {reusable, signatures} = fixed;
     if (!reusable && this.signatures[index]!.stateful) {
       throw new LitertError("UNSUPPORTED_OP", "this model keeps state and has tensors that change their size in a run");
     }
-    const compiled = {instance: await this.#compile(fixed), signatures, reusable};
+    const compiled = {instance: await this.#compile(fixed), signatures, reusable, values: digest};
     this.#compiled = [...this.#compiled, compiled];
     this.#evict();
     return compiled;
@@ -213,6 +239,30 @@ export class WorkerModel {
     this.#compiled = this.#compiled.filter((each) => each !== compiled);
     compiled.instance.wipe();
   }
+}
+
+/** Inputs with more elements than shapes have aren't what shapes depend on. */
+const maxValues = 64;
+
+/** The elements of small inputs, `undefined` for the others. */
+function smallValues(
+  {inputs: specs}: Signature,
+  shapes: Shapes,
+  inputs: readonly Uint8Array[],
+): readonly (Value | undefined)[] {
+  return specs.map(({dtype}, at) => {
+    const count = shapes[at]!.reduce((product, dim) => product * dim, 1);
+    const isSmall = count <= maxValues && ["int32", "int64", "bool", "float32"].includes(dtype);
+    if (!isSmall) return undefined;
+    const values = Array.from(new Tensor(dtype, shapes[at]!, inputs[at]!).data as ArrayLike<number | bigint>, Number);
+    return values.every((each) => !Number.isInteger(each) || Number.isSafeInteger(each)) ? values : undefined;
+  });
+}
+
+/** Strings can't be overwritten; so that none holds what a caller sent, their digest is kept. */
+function digestOf(values: readonly (Value | undefined)[]): string {
+  if (values.every((each) => each === undefined)) return "";
+  return createHash("sha256").update(JSON.stringify(values)).digest("hex");
 }
 
 /** The engine prepares a graph before its first run; what fails after that may be due to the zeros. */

@@ -19,7 +19,11 @@ const rows: Readonly<Record<string, Row>> = {
   TensorArrayGatherV3: {op: "TensorListGather", inputs: [2, 1, "shape"]},
   TensorArrayScatterV3: {op: "TensorListScatterIntoExistingList", inputs: [3, 2, 1]},
   TensorArraySizeV3: {op: "TensorListLength", inputs: [1]},
+  TensorArrayConcatV3: {op: "TensorListConcat", inputs: [1]},
 };
+
+/** An array that grows as it is written to: there is no list that does, so that it is refused by this name. */
+const growingList = "TensorArrayV3 (dynamic_size)";
 
 /** Nodes that carry a flow from one place to another are told nothing about types: those of their inputs hold. */
 export function raiseTensorArrays(graph: GraphDef): GraphDef {
@@ -36,9 +40,10 @@ export function raiseTensorArrays(graph: GraphDef): GraphDef {
     const data = inputs.filter((input) => !input.startsWith("^"));
     const controls = inputs.filter((input) => input.startsWith("^"));
     const shape = `${node.name}/element_shape`;
+    const grows = node.op === "TensorArrayV3" && node.attributes.get("dynamic_size")?.b === true;
     const made: NodeDef = {
       name: node.name,
-      op: row.op,
+      op: grows ? growingList : row.op,
       inputs: [...row.inputs.map((at) => (at === "shape" ? shape : (data[at] ?? ""))), ...controls],
       attributes: listAttributes(node),
     };
