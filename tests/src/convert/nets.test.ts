@@ -4,11 +4,10 @@ import {test} from "node:test";
 import {createWasmEngine} from "@tf-trusted/litert";
 import {type Case, casesOf, judge, judgeAll, models, skipReason} from "./corpus.ts";
 
-/** What isn't converted yet, and is refused by name: loops, and a spectrogram. */
+/** What isn't converted yet, and is refused by name: loops. */
 const notYet = [
   "nets/convlstm",
   "nets/seq2seq",
-  "nets/speech",
   "nets/ssd_loops",
   "nets/text_bilstm",
   "nets/text_gru",

@@ -1,5 +1,5 @@
 /** Operators that make, move and measure: shapes, slices, concatenation, gathering. */
-import {type DType, dtypes, Tensor} from "@tf-trusted/tensor";
+import {type DType, decodeStrings, dtypes, encodeStrings, Tensor} from "@tf-trusted/tensor";
 import {
   addDims,
   type Dim,
@@ -537,7 +537,11 @@ function evaluateConcat(site: Site, values: readonly Tensor[], axisAt: number): 
 /** Tensors one after the other along an axis. */
 export function joinTensors(values: readonly Tensor[], axis: number): Tensor[] | undefined {
   const first = values[0]!;
-  if (first.dtype === "string") return undefined;
+  if (first.dtype === "string") {
+    if (first.shape.length !== 1) return undefined;
+    const strings = values.flatMap((each) => decodeStrings(each.bytes, each.size));
+    return [new Tensor("string", [strings.length], encodeStrings(strings))];
+  }
   const width = dtypes[first.dtype].bytes!;
   const total = values.reduce((sum, each) => sum + each.shape[axis]!, 0);
   const shape = first.shape.map((size, i) => (i === axis ? total : size));
