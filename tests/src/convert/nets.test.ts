@@ -4,8 +4,8 @@ import {test} from "node:test";
 import {createWasmEngine} from "@tf-trusted/litert";
 import {type Case, casesOf, judge, judgeAll, models, skipReason} from "./corpus.ts";
 
-/** What isn't converted yet, and is refused by name: a spectrogram, and branches of different shapes. */
-const notYet = ["nets/speech", "nets/ssd_loops"];
+/** What isn't converted yet, and is refused by name: branches of different shapes. */
+const notYet = ["nets/ssd_loops"];
 
 test("nets of the corpus", {skip: models ? false : skipReason}, async (t) => {
   const engine = await createWasmEngine();

@@ -1,6 +1,15 @@
 /** Operators that make, move and measure: shapes, slices, concatenation, gathering. */
-import {type DType, dtypes, Tensor} from "@tf-trusted/tensor";
-import {addDims, type Dim, isKnown, isStatic, multiplyDims, subtractDims, unknownDim} from "../../ir/dims.ts";
+import {type DType, decodeStrings, dtypes, encodeStrings, Tensor} from "@tf-trusted/tensor";
+import {
+  addDims,
+  type Dim,
+  formatDims,
+  isKnown,
+  isStatic,
+  multiplyDims,
+  subtractDims,
+  unknownDim,
+} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
 import {
   failAt,
@@ -453,9 +462,22 @@ export const arrays: readonly Operator[] = [
     infer: (site) => {
       const dtype = stringAttribute(site, "type") as DType;
       const [x] = site.inputs;
-      const same = dtypes[dtype]?.bytes === dtypes[x!.dtype as DType]?.bytes;
-      return [{dtype, shape: same ? x!.shape : undefined}];
+      const {shape} = x!;
+      const [from, to] = [dtypes[x!.dtype as DType]?.bytes ?? 0, dtypes[dtype]?.bytes ?? 0];
+      if (from === 0 || to === 0) throw failAt(site, "CONVERT_ATTRIBUTE", `bits of ${x!.dtype} as ${dtype}`);
+      if (from === to || shape === undefined) return [{dtype, shape}];
+      // A wider element is made of the last dimension; a narrower one adds one.
+      if (from > to) return [{dtype, shape: [...shape, from / to]}];
+      const last = shape.at(-1);
+      if (last === undefined || (isKnown(last) && last !== to / from))
+        throw failAt(
+          site,
+          "CONVERT_SHAPE",
+          `${x!.dtype} ${formatDims(shape)} as ${dtype}: the last size must be ${to / from}`,
+        );
+      return [{dtype, shape: shape.slice(0, -1)}];
     },
+    evaluate: (_, [x], [type]) => [new Tensor(type!.dtype as DType, type!.shape as number[], x!.bytes.slice())],
   },
   {
     name: "tf.IdentityN",
@@ -515,7 +537,11 @@ function evaluateConcat(site: Site, values: readonly Tensor[], axisAt: number): 
 /** Tensors one after the other along an axis. */
 export function joinTensors(values: readonly Tensor[], axis: number): Tensor[] | undefined {
   const first = values[0]!;
-  if (first.dtype === "string") return undefined;
+  if (first.dtype === "string") {
+    if (first.shape.length !== 1) return undefined;
+    const strings = values.flatMap((each) => decodeStrings(each.bytes, each.size));
+    return [new Tensor("string", [strings.length], encodeStrings(strings))];
+  }
   const width = dtypes[first.dtype].bytes!;
   const total = values.reduce((sum, each) => sum + each.shape[axis]!, 0);
   const shape = first.shape.map((size, i) => (i === axis ? total : size));

@@ -1,6 +1,7 @@
 /** The `tf` dialect: what is known of TensorFlow's operators, by family. */
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
+import {audio} from "./audio.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
@@ -24,6 +25,7 @@ export const tfOperators: readonly Operator[] = [
   ...imageOperators,
   ...detection,
   ...quantisation,
+  ...audio,
   ...reduce,
   ...selection,
 ];
