@@ -62,8 +62,23 @@ export function convert(bytes: Uint8Array, options: ConvertOptions = {}): Conver
   const limits = {...defaultLimits, ...options.limits};
   const format = recogniseFormat(bytes, options.format, limits);
   if (format === "tflite") return passThrough(bytes);
-  const source = readGraph(parseGraphDef(bytes, format), options, limits);
+  return convertSource(
+    {...readGraph(parseGraphDef(bytes, format), options, limits), format, name: signatureKey},
+    options,
+  );
+}
 
+/** A graph ready for the passes. */
+export interface Source {
+  readonly graph: Graph;
+  readonly notes: readonly string[];
+  readonly format: ConvertReport["format"];
+  /** Of the signature. */
+  readonly name: string;
+}
+
+/** All that comes after reading. */
+export function convertSource(source: Source, options: Pick<ConvertOptions, "verify" | "dumpPass">): ConvertResult {
   const counts = new Map<string, number>();
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
@@ -78,13 +93,13 @@ export function convert(bytes: Uint8Array, options: ConvertOptions = {}): Conver
   if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
   check(lowered.graph, "lower", options);
   const finished = run(lowered.graph, targetPasses);
-  const model = emitModel(finished);
+  const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
   return {
     model,
     report: {
-      format,
+      format: source.format,
       passes: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
       notes: [...source.notes, ...lowered.notes],
       sourceOperators: countBy(
@@ -94,7 +109,7 @@ export function convert(bytes: Uint8Array, options: ConvertOptions = {}): Conver
       modelBytes: model.length,
     },
     signature: {
-      name: signatureKey,
+      name: source.name,
       inputs: finished.inputs.map((port) => describePort(finished, port)),
       outputs: finished.outputs.map((port) => describePort(finished, port)),
     },
@@ -134,7 +149,7 @@ export function recogniseFormat(
 
 const isOperator = (node: {readonly op: string}) => node.op !== "const" && node.op !== "input";
 
-function check(graph: Graph, pass: string, options: ConvertOptions): void {
+function check(graph: Graph, pass: string, options: Pick<ConvertOptions, "verify" | "dumpPass">): void {
   if (options.verify) verifyGraph(graph, pass);
   options.dumpPass?.(pass, printGraph(graph));
 }

@@ -1,6 +1,9 @@
 export {type ConvertOptions, type ConvertResult, convert, type ModelFormat, type SignatureTensor} from "./convert.ts";
 export {ConvertError, type ConvertErrorCode, convertErrors} from "./convert-error.ts";
+export {convertSavedModel, type SavedModelOptions} from "./convert-saved-model.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
 export {type ConvertLimits, defaultLimits} from "./limits.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";
+export {filesInMemory, type ModelFiles} from "./readers/model-files.ts";
+export {isSavedModel} from "./readers/saved-model/saved-model.ts";
 export type {ConvertReport} from "./report.ts";

@@ -4,7 +4,7 @@ import {formatDims} from "./ir/dims.ts";
 import type {UnsupportedNode} from "./lower/index.ts";
 
 export interface ConvertReport {
-  readonly format: "graphdef" | "graphdef-text" | "tflite";
+  readonly format: "graphdef" | "graphdef-text" | "saved-model" | "tflite";
   /** What passes did, by kind: `{"batch norms spelled out": 12}`. */
   readonly passes: Readonly<Record<string, number>>;
   /** Where numbers are computed in another dtype, which outputs were chosen, and the like. */

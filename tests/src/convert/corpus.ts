@@ -2,7 +2,7 @@
 import {existsSync, readFileSync} from "node:fs";
 import {dirname, join, resolve} from "node:path";
 import {fileURLToPath} from "node:url";
-import {type ConvertOptions, convert} from "@tf-trusted/convert";
+import {type ConvertOptions, type ConvertResult, convert} from "@tf-trusted/convert";
 import {TfTrustedError} from "@tf-trusted/core";
 import type {Engine} from "@tf-trusted/litert";
 import {bfloat16ToNumber, float16ToNumber, readNpz, type Tensor} from "@tf-trusted/tensor";
@@ -47,11 +47,13 @@ export function thirdPartyCases(): readonly Case[] {
 
 export const readModelFile = (file: string): Uint8Array => readFileSync(join(models!, file));
 
-/** Arrays of an .npz by whether they go in or come out. */
-export async function readGoldens(testCase: Pick<Case, "io" | "inputs" | "outputs">): Promise<{
+export interface Goldens {
   readonly inputs: ReadonlyMap<string, Tensor>;
   readonly outputs: ReadonlyMap<string, Tensor>;
-}> {
+}
+
+/** Arrays of an .npz by whether they go in or come out. */
+export async function readGoldens(testCase: Pick<Case, "io" | "inputs" | "outputs">): Promise<Goldens> {
   // NumPy has no bfloat16: such arrays come as untyped pairs of bytes.
   const keys = [...testCase.inputs.map(({name}) => `in:${name}`), ...testCase.outputs.map(({name}) => `out:${name}`)];
   const hints = [...keys, ...keys.map((key) => `${key}:0`)].map((key) => [key, "bfloat16"] as const);
@@ -74,14 +76,24 @@ export type Outcome =
 export async function judge(engine: Engine, testCase: Case, options: ConvertOptions = {}): Promise<Outcome> {
   const goldens = await readGoldens(testCase);
   const outputs = [...goldens.outputs.keys()];
-  let model: Uint8Array;
+  return judgeModel(engine, testCase, goldens, () => convert(readModelFile(testCase.file), {outputs, ...options}));
+}
+
+/** {@link judge} for what any conversion gives. */
+export async function judgeModel(
+  engine: Engine,
+  testCase: Pick<Case, "tol" | "compare">,
+  goldens: Goldens,
+  makeModel: () => ConvertResult | Promise<ConvertResult>,
+): Promise<Outcome> {
+  let converted: ConvertResult;
   try {
-    model = convert(readModelFile(testCase.file), {outputs, ...options}).model;
+    converted = await makeModel();
   } catch (error) {
     return refusal("convert", error);
   }
   try {
-    const loaded = await engine.load(model);
+    const loaded = await engine.load(converted.model);
     try {
       const inputs = Object.fromEntries(
         loaded.signatures[0]!.inputs.map(({name}) => [
@@ -89,7 +101,7 @@ export async function judge(engine: Engine, testCase: Case, options: ConvertOpti
           goldens.inputs.get(name) ?? fail(`no golden input ${name}`),
         ]),
       );
-      const result = await loaded.run("serving_default", inputs, {deadlineMs: 60_000});
+      const result = await loaded.run(converted.signature.name, inputs, {deadlineMs: 60_000});
       return compare(testCase, goldens.outputs, result.outputs);
     } finally {
       await loaded.close();
@@ -124,7 +136,7 @@ function refusal(by: "convert" | "engine", error: unknown): Outcome {
 }
 
 function compare(
-  testCase: Case,
+  testCase: Pick<Case, "tol" | "compare">,
   wanted: ReadonlyMap<string, Tensor>,
   found: Readonly<Record<string, Tensor>>,
 ): Outcome {

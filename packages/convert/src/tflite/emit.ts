@@ -21,12 +21,12 @@ export const signatureKey = "serving_default";
 
 const options = {description: "Converted by TF Trusted."} as const;
 
-export function emitModel(graph: Graph): Uint8Array {
-  return writeModel(toModel(graph));
+export function emitModel(graph: Graph, signature: string = signatureKey): Uint8Array {
+  return writeModel(toModel(graph, signature));
 }
 
-export function toModel(graph: Graph): TfliteModel {
-  return new ModelEmitter().model(graph);
+export function toModel(graph: Graph, signature: string = signatureKey): TfliteModel {
+  return new ModelEmitter().model(graph, signature);
 }
 
 /** What all subgraphs share: buffers, operator codes, and the list of subgraphs itself. */
@@ -36,10 +36,10 @@ class ModelEmitter {
   readonly #codes: {builtin: string; version: number}[] = [];
   readonly #subgraphs: (Subgraph | undefined)[] = [];
 
-  model(graph: Graph): TfliteModel {
+  model(graph: Graph, name: string): TfliteModel {
     const {inputs, outputs} = this.#subgraphs[this.subgraph(graph, "main")]!;
     const signature: SignatureDef = {
-      key: signatureKey,
+      key: name,
       subgraph: 0,
       inputs: graph.inputs.map(({name}, i) => ({name, tensor: inputs[i]!})),
       outputs: graph.outputs.map(({name}, i) => ({name, tensor: outputs[i]!})),

@@ -31,16 +31,25 @@ export function recogniseGraphDef(bytes: Uint8Array): GraphDefFormat {
 export function parseGraphDef(bytes: Uint8Array, format: GraphDefFormat = recogniseGraphDef(bytes)): GraphDef {
   const message =
     format === "graphdef-text" ? parseTextMessage(graphDef, new TextDecoder().decode(bytes)) : decodeBinary(bytes);
-  const nodes = ((message.node ?? []) as Message[]).map(nodeOf);
-  if (nodes.length === 0) {
+  const graph = graphDefOf(message);
+  if (graph.nodes.length === 0) {
     throw new ConvertError(
       "CONVERT_NOT_A_GRAPH",
       `not a GraphDef: found ${bytes.length} bytes without any node; expected a frozen graph (.pb, .pbtxt)`,
     );
   }
+  return graph;
+}
+
+/** A GraphDef that is part of another message. */
+export function graphDefOf(message: Message): GraphDef {
   const versions = (message.versions ?? {}) as Message;
   const library = (message.library ?? {}) as Message;
-  return {nodes, producer: Number(versions.producer ?? 0), functions: (library.function ?? []) as Message[]};
+  return {
+    nodes: ((message.node ?? []) as Message[]).map(nodeOf),
+    producer: Number(versions.producer ?? 0),
+    functions: (library.function ?? []) as Message[],
+  };
 }
 
 /** Damage in the very first bytes says that this was never a GraphDef. */

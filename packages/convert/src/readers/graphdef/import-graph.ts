@@ -174,10 +174,12 @@ class Importer extends GraphBuilder {
   }
 
   finish(selection: Selection): Graph {
-    const outputs = selection.outputs.map((source): Port => {
+    const outputs = selection.outputs.map((source, i): Port => {
       const ref = this.#fed.get(source) ?? source;
       const node = this.producer(ref)!;
-      if (indexOf(ref) < node.outputs.length) return {name: outputName(source), ref};
+      if (indexOf(ref) < node.outputs.length) {
+        return {name: selection.outputNames?.[i] ?? outputName(source), ref};
+      }
       throw new ConvertError(
         "CONVERT_NAME_UNKNOWN",
         `node "${node.name}" (${node.op.slice(3)}) has no output ${indexOf(ref)}; it has ${node.outputs.length}`,
@@ -186,7 +188,7 @@ class Importer extends GraphBuilder {
     });
     const inputs = selection.inputs
       .filter(({given}) => !(given instanceof Tensor))
-      .map(({ref}): Port => ({name: inputName(ref), ref: this.#fed.get(ref)!}));
+      .map(({ref, as}): Port => ({name: as ?? inputName(ref), ref: this.#fed.get(ref)!}));
     return this.build(inputs, outputs);
   }
 
@@ -195,7 +197,8 @@ class Importer extends GraphBuilder {
       const types = this.inferTypes(op, inputs, defined.attributes, node.name);
       defined.outputs?.forEach((declared, i) => {
         // Of what an unknown operator makes, nobody knows the dtype.
-        if (types[i] !== undefined && types[i].dtype !== declared && types[i].dtype !== "variant") {
+        const isOpen = types[i]?.dtype === "variant" || declared === "resource";
+        if (types[i] !== undefined && types[i].dtype !== declared && !isOpen) {
           throw mismatch(node, `output ${i} would be ${types[i].dtype} where ${declared} is declared`);
         }
       });
@@ -236,7 +239,8 @@ class Importer extends GraphBuilder {
         );
       }
       const declared = wanted?.[i];
-      const unknown = type.dtype === "variant" || declared === undefined;
+      // A variable's handle has become its value (saved-model/freeze.ts).
+      const unknown = type.dtype === "variant" || declared === undefined || declared === "resource";
       if (!unknown && type.dtype !== declared) {
         throw mismatch(node, `input ${i} ("${producer.name}") is ${type.dtype} where ${declared} is declared`);
       }

@@ -14,6 +14,8 @@ export interface InputRequest {
   /** Dimensions, -1 where unknown. Default: the placeholder's. */
   readonly shape?: readonly number[];
   readonly dtype?: ValueDType;
+  /** The name that callers use; default: the node's. */
+  readonly as?: string;
 }
 
 /** Nodes by name, and their data inputs as refs. */
@@ -32,6 +34,8 @@ export interface SelectedInput extends InputRequest {
 export interface Selection {
   readonly inputs: readonly SelectedInput[];
   readonly outputs: readonly Ref[];
+  /** The names that callers use; default: the nodes'. */
+  readonly outputNames?: readonly string[];
   /** In topological order; the nodes of `inputs` are among them only where another of their outputs is needed. */
   readonly nodes: readonly NodeDef[];
   readonly notes: readonly string[];

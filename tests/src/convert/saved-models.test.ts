@@ -1,0 +1,86 @@
+/** SavedModels of the corpus: every signature, old and new layouts, and the networks that are there in this format too. */
+import assert from "node:assert/strict";
+import {existsSync} from "node:fs";
+import {join} from "node:path";
+import {test} from "node:test";
+import {convertSavedModel, type SavedModelOptions} from "@tf-trusted/convert";
+import {openFolder} from "@tf-trusted/convert/node";
+import {createWasmEngine, type Engine} from "@tf-trusted/litert";
+import {type Case, casesOf, type Goldens, judgeModel, models, type Outcome, readGoldens, skipReason} from "./corpus.ts";
+
+type SavedModelCase = Omit<Case, "io"> & {
+  readonly io: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+};
+
+async function judgeFolder(
+  engine: Engine,
+  testCase: Pick<Case, "io" | "inputs" | "outputs" | "tol" | "compare">,
+  folder: string,
+  options: SavedModelOptions,
+): Promise<Outcome> {
+  const goldens = await readGoldens(testCase);
+  return judgeModel(engine, testCase, goldens, async () =>
+    convertSavedModel(await openFolder(join(models!, folder)), {verify: true, ...options}),
+  );
+}
+
+/** Signatures that are refused: strings at the interface, tables of strings, state that calls change, an empty output. */
+const notYet: readonly string[] = [
+  "savedmodels/tf1_table_asset:serving_default",
+  "savedmodels/table_values:serving_default",
+  "savedmodels/table_asset:serving_default",
+  "savedmodels/string_inputs:serving_default",
+  "savedmodels/zero_size_variables:serving_default",
+  "savedmodels/mutable_state:serving_default",
+  "savedmodels/mutable_table:serving_default",
+];
+
+test("every signature of the SavedModels of the corpus", {skip: models ? false : skipReason}, async (t) => {
+  const engine = await createWasmEngine();
+  const outcomes = new Map<string, Outcome>();
+  const cases = casesOf("savedmodels") as readonly unknown[] as readonly SavedModelCase[];
+  for (const each of cases) {
+    for (const [signature, io] of Object.entries(each.io)) {
+      const options = {signature, tags: each.tags};
+      outcomes.set(`${each.id}:${signature}`, await judgeFolder(engine, {...each, io}, each.file, options));
+    }
+  }
+  await engine.close();
+  const of = (kind: string) => [...outcomes].filter(([, outcome]) => outcome.kind === kind);
+  const [right, refused, wrong] = [of("right"), of("refused"), of("wrong")];
+  for (const [id, outcome] of refused) t.diagnostic(`${id} ${JSON.stringify(outcome)}`);
+  t.diagnostic(
+    `SavedModels: ${right.length} of ${outcomes.size} signatures right, ${refused.length} refused, ${wrong.length} wrong`,
+  );
+  assert.deepEqual(wrong, []);
+  assert.deepEqual(
+    refused.map(([id]) => id),
+    notYet,
+  );
+});
+
+test("networks as SavedModels", {skip: models ? false : skipReason}, async (t) => {
+  const engine = await createWasmEngine();
+  const cases = casesOf("nets").filter(({id}) => existsSync(join(models!, id, "saved_model")));
+  const outcomes = new Map<string, Outcome>();
+  for (const each of cases) {
+    const goldens = await readGoldens({...each, io: `${each.id}/io.npz`});
+    const converted = await convertSavedModel(await openFolder(join(models!, each.id, "saved_model")), {verify: true});
+    // The goldens have the frozen graph's names; a SavedModel of Keras has others, in the same order.
+    const renamed = (tensors: Goldens["inputs"], ports: readonly {readonly name: string}[]): Goldens["inputs"] =>
+      new Map(
+        [...tensors].map(([name, tensor], i) => [
+          ports.some((port) => port.name === name) ? name : ports[i]!.name,
+          tensor,
+        ]),
+      );
+    const {inputs, outputs} = converted.signature;
+    const named = {inputs: renamed(goldens.inputs, inputs), outputs: renamed(goldens.outputs, outputs)};
+    outcomes.set(each.id, await judgeModel(engine, each, named, () => converted));
+  }
+  await engine.close();
+  const other = [...outcomes].filter(([, outcome]) => outcome.kind !== "right");
+  t.diagnostic(`networks as SavedModels: ${outcomes.size - other.length} of ${outcomes.size} right`);
+  assert.deepEqual(other, []);
+});
