@@ -1,5 +1,5 @@
 /** Files, with coded errors that say what the system said. */
-import {lstat, mkdir, open, readFile, realpath, rename, rm} from "node:fs/promises";
+import {lstat, mkdir, open, readFile, realpath, rename, rm, stat} from "node:fs/promises";
 import {dirname} from "node:path";
 import {CliError} from "./cli-error.ts";
 
@@ -10,6 +10,11 @@ export async function readInputFile(path: string): Promise<Uint8Array> {
   } catch (error) {
     throw new CliError("CLI_FILE_READ", `${path}: ${reasonOf(error)}`, {cause: error, details: {path}});
   }
+}
+
+/** Whether there is a folder at `path`; what isn't there is none. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 /** Throws `CLI_FILE_READ`, also for what isn't UTF-8. */

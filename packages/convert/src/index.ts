@@ -1,6 +1,11 @@
 export {type ConvertOptions, type ConvertResult, convert, type ModelFormat, type SignatureTensor} from "./convert.ts";
 export {ConvertError, type ConvertErrorCode, convertErrors} from "./convert-error.ts";
-export {convertSavedModel, type SavedModelOptions} from "./convert-saved-model.ts";
+export {
+  convertSavedModel,
+  inspectSavedModel,
+  type SavedModelOptions,
+  type SavedModelStructure,
+} from "./convert-saved-model.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
 export {type ConvertLimits, defaultLimits} from "./limits.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";

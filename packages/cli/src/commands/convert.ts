@@ -12,10 +12,10 @@ import {printable} from "../render/style.ts";
 
 export const convertCommand = defineCommand({
   name: "convert",
-  summary: "Convert a frozen TensorFlow graph to a TensorFlow Lite file",
+  summary: "Convert a TensorFlow model to a TensorFlow Lite file",
   description:
-    "Reads .pb and .pbtxt. Operators that can't be converted are listed all at once. Nothing leaves this machine.",
-  operands: [{name: "MODEL", help: "a frozen GraphDef (.pb, .pbtxt)"}],
+    "Reads SavedModel folders, .pb and .pbtxt. Operators that can't be converted are listed all at once. Nothing leaves this machine.",
+  operands: [{name: "MODEL", help: "a SavedModel folder or a frozen GraphDef (.pb, .pbtxt)"}],
   flags: {
     "output-file": {value: "FILE", help: "the .tflite file to write"},
     "input-name": {value: "NAME", repeat: true, help: "an input, as node or node:0", byDefault: "the placeholders"},
@@ -31,6 +31,7 @@ export const convertCommand = defineCommand({
       parse: parseShapeRequest,
       help: "fix the shape of an input: image=1,224,224,3; ? leaves a dimension open",
     },
+    signature: {value: "NAME", help: "of a SavedModel with several", byDefault: "serving_default"},
     "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
     "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
   },
@@ -56,6 +57,7 @@ export const convertCommand = defineCommand({
         outputNames: flags["output-name"],
         shapes: flags["input-shape"],
         batchSize: flags["batch-size"],
+        signature: flags.signature,
       },
       flags["dump-passes"] === undefined ? {} : {dumpPass: (name, text) => dumps.push([name, text])},
     );

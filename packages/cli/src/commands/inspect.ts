@@ -1,12 +1,12 @@
 /** `tf-trusted inspect`: what is in a model file. Works on this machine only; nothing is started or sent. */
-import {type GraphStructure, inspectGraph} from "@tf-trusted/convert";
+import {type GraphStructure, inspectGraph, inspectSavedModel, type SavedModelStructure} from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
 import {admitModel, defaultLimits} from "@tf-trusted/litert";
 import {admitOperators, checkModel, declaredShape, readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {defineCommand, type Outcome} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
-import {readInputFile} from "../files.ts";
-import {type Port, recogniseTflite, refuseOtherKinds, toPort} from "../model/open-model.ts";
+import {isFolder, readInputFile} from "../files.ts";
+import {openModelFolder, type Port, recogniseTflite, refuseOtherKinds, toPort} from "../model/open-model.ts";
 import {renderPorts} from "../render/ports.ts";
 import {formatBytes, formatCount} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
@@ -15,13 +15,18 @@ import {renderTable} from "../render/table.ts";
 export const inspectCommand = defineCommand({
   name: "inspect",
   summary: "Show a model's inputs, outputs, operators and sizes",
-  description: "Reads .pb, .pbtxt and .tflite. Says what could not be converted or run, and why.",
-  operands: [{name: "MODEL", help: "a frozen GraphDef (.pb, .pbtxt) or a .tflite file"}],
+  description: "Reads SavedModel folders, .pb, .pbtxt and .tflite. Says what could not be converted or run, and why.",
+  operands: [{name: "MODEL", help: "a SavedModel folder, a frozen GraphDef (.pb, .pbtxt) or a .tflite file"}],
   flags: {
     "output-name": {value: "NAME", repeat: true, help: "look only at what this output of a graph needs"},
   },
   examples: [{line: "inspect fixtures/digits/digits.pb", what: "a frozen graph"}],
   async run([path], flags, {print, progress}) {
+    if (await isFolder(path!)) {
+      progress.step(`Reading ${path}`);
+      await print(describeSavedModel(path!, await inspectSavedModel(await openModelFolder(path!))));
+      return exitCodes.done;
+    }
     const bytes = await readInputFile(path!);
     refuseOtherKinds(path!, bytes);
     progress.step(`Reading ${path}`);
@@ -91,6 +96,69 @@ function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructur
         [...verdict, ...notes.map((note) => `${style.yellow("note")} ${printable(note)}`)].join("\n"),
       ]);
     },
+  };
+}
+
+function describeSavedModel(path: string, {metaGraphs, variables, assets}: SavedModelStructure): Outcome {
+  type Ports = SavedModelStructure["metaGraphs"][number]["signatures"][number]["inputs"];
+  const ports = (list: Ports): readonly Port[] =>
+    list.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? []}));
+  const elements = variables.reduce((sum, {shape}) => sum + shape.reduce((product, dim) => product * dim, 1), 0);
+  const portJson = ({name, dtype, shape}: Ports[number]): JsonValue => ({name, dtype, shape: shape ?? null});
+  return {
+    json: {
+      model: path,
+      format: "saved-model",
+      metaGraphs: metaGraphs.map(({tags, signatures, operators, functions}) => ({
+        tags,
+        functions,
+        operators,
+        signatures: signatures.map(({name, inputs, outputs}) => ({
+          name,
+          inputs: inputs.map(portJson),
+          outputs: outputs.map(portJson),
+        })),
+      })),
+      variables: variables.map(({name, dtype, shape}) => ({name, dtype, shape})),
+      assets,
+    },
+    text: (style, columns) =>
+      page([
+        heading(
+          path,
+          ["SavedModel", `${formatCount(variables.length)} variables, ${formatCount(elements)} elements`],
+          style,
+        ),
+        ...metaGraphs.flatMap(({tags, signatures, operators, functions}) => [
+          `${style.bold("MetaGraph")}  {${tags.map(printable).join(", ")}}  ${formatCount(functions)} functions`,
+          ...signatures.map(({name, inputs, outputs}) =>
+            [
+              `${style.bold("signature")}  ${printable(name)}`,
+              renderPorts(
+                [
+                  {title: "inputs", ports: ports(inputs)},
+                  {title: "outputs", ports: ports(outputs)},
+                ],
+                style,
+                columns,
+              ),
+            ].join("\n"),
+          ),
+          operatorTable(operators, style, columns),
+        ]),
+        variables.length === 0
+          ? ""
+          : renderTable(
+              [{title: "variable"}, {title: "type"}, {title: "shape"}],
+              variables
+                .slice(0, mostShown)
+                .map(({name, dtype, shape}) => [printable(name), dtype, `[${shape.join(", ")}]`]),
+              style,
+              columns,
+            ),
+        ...more(variables.length),
+        assets.length === 0 ? "" : `${style.bold("assets")}  ${assets.map(printable).join(", ")}`,
+      ]),
   };
 }
 

@@ -40,7 +40,7 @@ export const inputFlags = {
   },
   "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "first dimension of each input; checked"},
   "model-name": {value: "NAME", help: "what the model is called in the enclave", byDefault: "model"},
-  signature: {value: "NAME", help: "of a .tflite file with several", byDefault: "serving_default"},
+  signature: {value: "NAME", help: "of a SavedModel or .tflite file with several", byDefault: "serving_default"},
 } as const satisfies Flags;
 
 export const benchmarkFlags = {

@@ -3,11 +3,22 @@
  * said about inputs, outputs and shapes on the command line is resolved against what the file has.
  */
 import type {ModelTensor} from "@tf-trusted/client";
-import {type ConvertOptions, type ConvertReport, convert, type InputRequest, inspectGraph} from "@tf-trusted/convert";
+import {
+  type ConvertOptions,
+  type ConvertReport,
+  convert,
+  convertSavedModel,
+  type InputRequest,
+  inspectGraph,
+  inspectSavedModel,
+  isSavedModel,
+  type ModelFiles,
+} from "@tf-trusted/convert";
+import {openFolder} from "@tf-trusted/convert/node";
 import {admitModel, defaultLimits, type TensorSpec} from "@tf-trusted/litert";
 import type {ShapeRequest} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
-import {readInputFile} from "../files.ts";
+import {isFolder, readInputFile} from "../files.ts";
 import {formatShape} from "../render/quantities.ts";
 import {findByName, listSpecs, sameName} from "./names.ts";
 
@@ -50,6 +61,7 @@ export async function openModel(
   wishes: ModelWishes,
   options: Pick<ConvertOptions, "dumpPass"> = {},
 ): Promise<OpenedModel> {
+  if (await isFolder(path)) return openSavedModel(path, wishes, options);
   const bytes = await readInputFile(path);
   refuseOtherKinds(path, bytes);
   const started = performance.now();
@@ -73,6 +85,48 @@ export async function openModel(
     inputs,
     outputs: signature.outputs.map(toPort),
   };
+}
+
+async function openSavedModel(
+  path: string,
+  wishes: ModelWishes,
+  options: Pick<ConvertOptions, "dumpPass">,
+): Promise<OpenedModel> {
+  const started = performance.now();
+  const files = await openModelFolder(path);
+  const {metaGraphs} = await inspectSavedModel(files);
+  const served = metaGraphs.find(({tags}) => tags.join() === "serve") ?? metaGraphs[0]!;
+  const ports = chooseSignature(served.signatures, wishes.signature).inputs;
+  for (const name of wishes.inputNames) shapeOwner(ports, name);
+  const requests = shapeRequests(ports, wishes);
+  const {model, report, signature} = await convertSavedModel(files, {
+    ...options,
+    tags: served.tags,
+    outputs: wishes.outputNames,
+    ...(wishes.signature !== undefined && {signature: wishes.signature}),
+    shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
+  });
+  const admitted = chooseSignature(admitModel(model, defaultLimits, "wasm").signatures, signature.name);
+  const sizes = await Promise.all(files.paths.map((file) => files.size(file)));
+  return {
+    path,
+    model,
+    sourceBytes: sizes.reduce((sum, size) => sum + size, 0),
+    report,
+    convertMs: performance.now() - started,
+    signature: admitted.name,
+    inputs: admitted.inputs.map(toPort),
+    outputs: admitted.outputs.map(toPort),
+  };
+}
+
+/** A SavedModel on disk. Throws `CLI_FILE_KIND` for other folders. */
+export async function openModelFolder(path: string): Promise<ModelFiles> {
+  const files = await openFolder(path);
+  if (isSavedModel(files)) return files;
+  throw new CliError("CLI_FILE_KIND", `${path} is a folder without saved_model.pb; expected a SavedModel, or a file`, {
+    details: {path},
+  });
 }
 
 /** The one that was asked for; else `serving_default`, else the first. Throws `CLI_SIGNATURE`. */
@@ -122,6 +176,14 @@ export function resolveInputs(
     ...(inputNames.length > 0 && {inputs: inputNames}),
     ...(outputNames.length > 0 && {outputs: outputNames}),
   });
+  return shapeRequests(inputs, {shapes, batchSize});
+}
+
+/** Each input, with the shape that it should have where that isn't the model's own. */
+function shapeRequests(
+  inputs: readonly {readonly name: string; readonly shape: readonly number[] | undefined}[],
+  {shapes, batchSize}: Pick<ModelWishes, "shapes" | "batchSize">,
+): readonly InputRequest[] {
   const wanted = new Map<string, readonly number[]>();
   for (const {name, shape} of shapes) {
     const input = shapeOwner(inputs, name);

@@ -4,7 +4,9 @@
  */
 import {decodeMessage, type Message, type MessageMap} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
+import type {ValueDType} from "../../ir/graph.ts";
 import {type GraphDef, graphDefOf} from "../graphdef/graph-def.ts";
+import {dataTypes} from "../graphdef/schema.ts";
 import {parseTextMessage} from "../graphdef/text-format.ts";
 import {type ModelFiles, readWhole} from "../model-files.ts";
 import {savedModel} from "./schema.ts";
@@ -13,6 +15,7 @@ import {savedModel} from "./schema.ts";
 export interface SignaturePort {
   readonly name: string;
   readonly tensor: string;
+  readonly dtype: ValueDType;
   /** -1 where unknown; `undefined` = unknown rank. */
   readonly shape: readonly number[] | undefined;
 }
@@ -94,6 +97,7 @@ function portsOf(signature: string, map: MessageMap | undefined): readonly Signa
       return {
         name,
         tensor: (info.name ?? "") as string,
+        dtype: dataTypes[Number(info.dtype ?? 0)] ?? "variant",
         shape: dims?.map((dim) => Number((dim.size ?? 0n) as bigint)),
       };
     })
