@@ -9,6 +9,7 @@ import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
+import {tallyOf} from "./passes/narrow.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
@@ -29,6 +30,11 @@ export interface ConvertOptions {
   readonly verify?: boolean;
   /** Gets the text of the graph after every pass, in order. */
   readonly dumpPass?: (name: string, text: string) => void;
+  /**
+   * What to do where a graph computes with float64, which no kernel does: `narrow` (default) computes in float32, says so
+   * in the report, and has seven digits; `refuse` throws `CONVERT_PRECISION`, for those who need more than that.
+   */
+  readonly float64?: "narrow" | "refuse";
   readonly limits?: Partial<ConvertLimits>;
 }
 
@@ -74,6 +80,10 @@ export function convert(bytes: Uint8Array, options: ConvertOptions = {}): Conver
 
   check(source.graph, "import", options);
   const prepared = run(source.graph, sourcePasses);
+  const rounded = counts.get(tallyOf("float64")) ?? 0;
+  if (options.float64 === "refuse" && rounded > 0) {
+    throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
+  }
   const lowered = lowerGraph(prepared);
   if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
   check(lowered.graph, "lower", options);

@@ -4,6 +4,7 @@ import {rewriteGraph} from "../ir/builder.ts";
 import type {Graph, TensorType} from "../ir/graph.ts";
 import {mixedTable} from "../ops/tfl/index.ts";
 import {arrayLowerings} from "./arrays.ts";
+import {complexLowerings} from "./complex.ts";
 import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
@@ -26,6 +27,7 @@ export const lowerings: LoweringTable = {
   ...imageLowerings,
   ...detectionLowerings,
   ...quantisationLowerings,
+  ...complexLowerings,
 };
 
 /** A node that can't be lowered. */

@@ -1,6 +1,7 @@
 /** The `tf` dialect: what is known of TensorFlow's operators, by family. */
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
+import {complex} from "./complex.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
@@ -26,6 +27,7 @@ export const tfOperators: readonly Operator[] = [
   ...quantisation,
   ...reduce,
   ...selection,
+  ...complex,
 ];
 
 export const tfTable = operatorTable(tfOperators);
