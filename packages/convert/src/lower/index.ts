@@ -8,6 +8,7 @@ import {complexLowerings} from "./complex.ts";
 import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
+import {linearAlgebraLowerings} from "./linear-algebra.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
 import {productLowerings} from "./products.ts";
@@ -28,6 +29,7 @@ export const lowerings: LoweringTable = {
   ...detectionLowerings,
   ...quantisationLowerings,
   ...complexLowerings,
+  ...linearAlgebraLowerings,
 };
 
 /** A node that can't be lowered. */

@@ -5,6 +5,7 @@ import {complex} from "./complex.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
+import {linearAlgebra} from "./linear-algebra.ts";
 import {lists} from "./lists.ts";
 import {neural} from "./neural.ts";
 import {patchOperators} from "./patches.ts";
@@ -28,6 +29,7 @@ export const tfOperators: readonly Operator[] = [
   ...reduce,
   ...selection,
   ...complex,
+  ...linearAlgebra,
 ];
 
 export const tfTable = operatorTable(tfOperators);
