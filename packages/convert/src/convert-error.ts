@@ -74,6 +74,10 @@ export const convertErrors = {
     when: "Operators of the graph have no lowering to TensorFlow Lite, or not in the form in which they are used.",
     todo: "Cut the graph before these nodes (`outputs`), or after them (`inputs`), as the message says.",
   },
+  CONVERT_PRECISION: {
+    when: 'The graph computes with float64, and `float64: "refuse"` asked for what float32 can\'t give.',
+    todo: 'Compute these nodes outside of the model, or accept seven digits (`float64: "narrow"`, the default).',
+  },
   CONVERT_IR_TEXT: {
     when: "The text of an IR graph can't be parsed.",
     todo: "Correct the line that the message names.",

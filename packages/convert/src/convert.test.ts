@@ -200,3 +200,12 @@ test("limits hold before anything is read", () => {
   assert.throws(() => convert(bytesOf(smallNet), {limits: {maxNodes: 3}}), failure("CONVERT_LIMIT"));
   assert.throws(() => convert(bytesOf(smallNet), {limits: {maxConstantBytes: 100}}), failure("CONVERT_LIMIT"));
 });
+
+test("float64 is computed in float32 with a note, or refused by who needs more digits", () => {
+  const double = "type: DT_DOUBLE";
+  const graph = bytesOf(placeholder("x", [2], double), node("y", "Exp", ["x"], {T: double}));
+  assert.equal(convert(graph).report.passes["float64 computed in float32"], 2);
+  assert.throws(() => convert(graph, {float64: "refuse"}), failure("CONVERT_PRECISION", "2 nodes"));
+  const single = bytesOf(placeholder("x", [2]), node("y", "Exp", ["x"], {T: float}));
+  assert.deepEqual(convert(single, {float64: "refuse"}).report.operators, {EXP: 1});
+});

@@ -9,6 +9,7 @@ import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
+import {tallyOf} from "./passes/narrow.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
@@ -29,6 +30,11 @@ export interface ConvertOptions {
   readonly verify?: boolean;
   /** Gets the text of the graph after every pass, in order. */
   readonly dumpPass?: (name: string, text: string) => void;
+  /**
+   * What to do where a graph computes with float64, which no kernel does: `narrow` (default) computes in float32, says so
+   * in the report, and has seven digits; `refuse` throws `CONVERT_PRECISION`, for those who need more than that.
+   */
+  readonly float64?: "narrow" | "refuse";
   readonly limits?: Partial<ConvertLimits>;
 }
 
@@ -78,7 +84,10 @@ export interface Source {
 }
 
 /** All that comes after reading. */
-export function convertSource(source: Source, options: Pick<ConvertOptions, "verify" | "dumpPass">): ConvertResult {
+export function convertSource(
+  source: Source,
+  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64">,
+): ConvertResult {
   const counts = new Map<string, number>();
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
@@ -89,6 +98,10 @@ export function convertSource(source: Source, options: Pick<ConvertOptions, "ver
 
   check(source.graph, "import", options);
   const prepared = run(source.graph, sourcePasses);
+  const rounded = counts.get(tallyOf("float64")) ?? 0;
+  if (options.float64 === "refuse" && rounded > 0) {
+    throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
+  }
   const lowered = lowerGraph(prepared);
   if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
   check(lowered.graph, "lower", options);

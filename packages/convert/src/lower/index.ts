@@ -5,9 +5,11 @@ import type {Graph, TensorType} from "../ir/graph.ts";
 import {mixedTable} from "../ops/tfl/index.ts";
 import {arrayLowerings} from "./arrays.ts";
 import {audioLowerings} from "./audio.ts";
+import {complexLowerings} from "./complex.ts";
 import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
+import {linearAlgebraLowerings} from "./linear-algebra.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
 import {productLowerings} from "./products.ts";
@@ -28,6 +30,8 @@ export const lowerings: LoweringTable = {
   ...detectionLowerings,
   ...quantisationLowerings,
   ...audioLowerings,
+  ...complexLowerings,
+  ...linearAlgebraLowerings,
 };
 
 /** A node that can't be lowered. */

@@ -1,5 +1,6 @@
 /** The ordered list of passes before the lowering (target-neutral) and after it. */
 import {batchNorm} from "./batch-norm.ts";
+import {complexParts} from "./complex.ts";
 import {dedupe} from "./dedupe.ts";
 import {fold} from "./fold.ts";
 import {forward} from "./forward.ts";
@@ -24,6 +25,8 @@ export const sourcePasses: readonly Pass[] = [
   forward,
   prune,
   narrow,
+  complexParts,
+  prune,
   fold,
   layout,
   fold,

@@ -22,6 +22,9 @@ import type {Pass} from "./pass.ts";
 
 const narrowed: ReadonlySet<string> = new Set(["float64", "float16", "bfloat16"]);
 
+/** What the report counts such nodes as. */
+export const tallyOf = (dtype: string): string => `${dtype} computed in float32`;
+
 export const narrow: Pass = {
   name: "narrow",
   regions: "own",
@@ -30,7 +33,7 @@ export const narrow: Pass = {
     if (affected.length === 0) return graph;
     for (const node of affected) {
       if (node.op === "const") continue;
-      tally(`${node.outputs.find((type) => narrowed.has(type.dtype))!.dtype} computed in float32`);
+      tally(tallyOf(node.outputs.find((type) => narrowed.has(type.dtype))!.dtype));
     }
     return new Narrower(graph, "kept").run();
   },

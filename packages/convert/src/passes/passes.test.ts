@@ -158,6 +158,12 @@ n/GatherV2 = tf.GatherV2(n/Shape:0, n/const:0, n/const_1:0) {batch_dims: 0} : in
 `,
   },
   {
+    pass: "complex",
+    name: "a conjugate is the imaginary part's sign",
+    before: `${io}z = tf.Complex(x:0, x:0) {Tout: "complex64"} : complex64[x.0,2]\nc = tf.Conj(z:0) : complex64[x.0,2]\ny = tf.Imag(c:0) {Tout: "float32"} : float32[x.0,2]\n`,
+    after: `${io}c/Neg = tf.Neg(x:0) : float32[x.0,2] @c\n`.replace('"y" = y:0', '"y" = c/Neg:0'),
+  },
+  {
     pass: "narrow",
     name: "float64 inside, casts at the edges",
     before: `${io.replace("float32[x.0,2]", "float64[3]")}y = tf.Tanh(x:0) : float64[3]\n`,

@@ -2,9 +2,11 @@
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
 import {audio} from "./audio.ts";
+import {complex} from "./complex.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
 import {imageOperators} from "./images.ts";
+import {linearAlgebra} from "./linear-algebra.ts";
 import {lists} from "./lists.ts";
 import {neural} from "./neural.ts";
 import {patchOperators} from "./patches.ts";
@@ -28,6 +30,8 @@ export const tfOperators: readonly Operator[] = [
   ...audio,
   ...reduce,
   ...selection,
+  ...complex,
+  ...linearAlgebra,
 ];
 
 export const tfTable = operatorTable(tfOperators);
