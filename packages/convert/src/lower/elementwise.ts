@@ -299,7 +299,6 @@ export const elementwiseLowerings: LoweringTable = {
   },
   ApproximateEqual: ({inputs: [x, y], site, types: [type]}, b) =>
     b.op("LESS", [b.op("ABS", [b.sub(x!, y!)]), b.scalar(numberAttribute(site, "tolerance", 1e-5))], {}, {type: type!}),
-  BitwiseXor: ({inputs: [x, y]}, b) => b.op("BITWISE_XOR", [x!, y!]),
   RightShift: ({inputs: [x, y]}, b) => b.op("RIGHT_SHIFT", [x!, y!]),
   Less: comparison("LESS"),
   LessEqual: comparison("LESS_EQUAL"),
@@ -331,6 +330,7 @@ export const elementwiseLowerings: LoweringTable = {
   StopGradient: forward,
   PreventGradient: forward,
   Snapshot: forward,
+  DeepCopy: forward,
   CheckNumerics: forward,
   CheckNumericsV2: forward,
   PlaceholderWithDefault: forward,

@@ -16,6 +16,8 @@ import {productLowerings} from "./products.ts";
 import {quantisationLowerings} from "./quantisation.ts";
 import {reduceLowerings} from "./reduce.ts";
 import {selectionLowerings} from "./selection.ts";
+import {specialLowerings} from "./special.ts";
+import {stitchingLowerings} from "./stitching.ts";
 import {windowLowerings} from "./windows.ts";
 
 export const lowerings: LoweringTable = {
@@ -32,6 +34,8 @@ export const lowerings: LoweringTable = {
   ...audioLowerings,
   ...complexLowerings,
   ...linearAlgebraLowerings,
+  ...stitchingLowerings,
+  ...specialLowerings,
 };
 
 /** A node that can't be lowered. */

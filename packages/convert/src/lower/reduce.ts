@@ -1,9 +1,9 @@
 /** Lowerings of reductions, scans, sorting and segments. */
-import {isKnown, isStatic} from "../ir/dims.ts";
+import {isKnown, isStatic, unknownDim} from "../ir/dims.ts";
 import type {Ref} from "../ir/graph.ts";
 import {booleanAttribute, numberAttribute, numbersAttribute} from "../ir/operators.ts";
-import {makeTensor} from "../ops/elements.ts";
 import {normalAxis, product} from "../ops/shapes.ts";
+import {log1p} from "./elementwise.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 
 type Reducer = "SUM" | "MEAN" | "REDUCE_MAX" | "REDUCE_MIN" | "REDUCE_PROD" | "REDUCE_ANY" | "REDUCE_ALL";
@@ -92,58 +92,123 @@ const maxSegmentElements = 1 << 22;
 
 /**
  * For each segment, all rows of x, those of other segments replaced by what changes nothing; then one reduction. The
- * kernels for segments make results whose shapes an engine can't know ahead.
+ * kernels for segments make results whose shapes an engine can't know ahead. Their number may be an int32 scalar.
  */
-export function reduceSegments(b: Lowerer, x: Ref, ids: Ref, segments: number, op: SegmentOperator): Ref {
+export function reduceSegments(b: Lowerer, x: Ref, ids: Ref, segments: number | Ref, op: SegmentOperator): Ref {
   const shape = b.shape(x);
   const [rows] = shape;
   if (b.rank(ids) !== 1) return b.refuse(`segment ids of rank ${b.rank(ids)}`);
-  if (!isStatic(shape) || (product(shape) as number) * segments > maxSegmentElements)
+  const copies = typeof segments === "number" ? segments : 1;
+  if (!isStatic(shape) || (product(shape) as number) * copies > maxSegmentElements)
     return b.refuse("its data is too large, or of unknown shape");
   const dtype = b.dtype(x);
   const {reducer, empty} = segmentReducers[op];
   const fill = dtype === "float32" ? empty : op === "MAX" ? -(2 ** 31) : op === "MIN" ? 2 ** 31 - 1 : empty;
   if (dtype !== "float32" && dtype !== "int32") return b.refuse(`segments of ${dtype}`);
-  const numbers = b.ints(
-    Array.from({length: segments}, (_, i) => i),
-    [segments, 1],
-  );
-  const mask = b.raw("EQUAL", [numbers, b.reshape(b.cast(ids, "int32"), [1, rows!])])[0]!;
-  const wide = b.reshape(mask, [segments, rows!, ...shape.slice(1).map(() => 1)]);
+  const mask = isInSegment(b, b.reshape(b.cast(ids, "int32"), [1, rows!]), segments);
+  const count = b.shape(mask)[0]!;
+  const wide = b.reshape(mask, [count, rows!, ...shape.slice(1).map(() => 1)]);
   const spread = b.select(wide, b.reshape(x, [1, ...shape]), b.like(fill, x));
   return b.reduce(reducer, spread, [1], false);
 }
 
-/** Negative ids belong to no segment. */
+/** [segments, rows] from ids of [1, rows]. */
+function isInSegment(b: Lowerer, ids: Ref, segments: number | Ref): Ref {
+  if (typeof segments === "number") {
+    const numbers = Array.from({length: segments}, (_, i) => i);
+    return b.raw("EQUAL", [b.ints(numbers, [segments, 1]), ids])[0]!;
+  }
+  const range = b.raw("RANGE", [b.ints([0], []), segments, b.ints([1], [])], {}, [
+    {dtype: "int32", shape: [unknownDim]},
+  ])[0]!;
+  return b.raw("EQUAL", [b.reshape(range, [unknownDim, 1]), ids])[0]!;
+}
+
+/** Negative ids belong to no segment. Ids of more dimensions than one are those of as many leading ones of the data. */
 const unsortedSegment =
   (op: SegmentOperator): Lowering =>
-  ({inputs: [x, ids, count]}, b) =>
-    reduceSegments(b, x!, ids!, b.integers(count!, "number of segments")[0]!, op);
+  ({inputs: [x, ids, count]}, b) => {
+    const known = b.known(count!)?.[0];
+    const idShape = b.shape(ids!);
+    const shape = b.shape(x!);
+    const rows = product(idShape);
+    const flat = b.reshape(x!, [rows, ...shape.slice(idShape.length)]);
+    return reduceSegments(b, flat, b.reshape(ids!, [rows]), known ?? b.reshape(b.cast(count!, "int32"), []), op);
+  };
 
-/** Sorted segments: their number follows from constant ids; where nothing fell is 0 (1 for products). */
+/** Sorted segments: their number follows from the last id; where nothing fell is 0 (1 for products). */
 const sortedSegment =
   (op: SegmentOperator | "MEAN"): Lowering =>
   ({inputs: [x, ids]}, b) => {
-    const known = b.integers(ids!, "segment ids");
-    const segments = (known.at(-1) ?? -1) + 1;
-    const result = reduceSegments(b, x!, b.ints(known), segments, op === "MEAN" ? "SUM" : op);
-    const counts = Array.from({length: segments}, (_, segment) => known.filter((id) => id === segment).length);
-    const rows = [segments, ...Array.from({length: b.rank(x!) - 1}, () => 1)];
-    if (op === "MEAN")
-      return b.div(
-        result,
-        b.cast(
-          b.floats(
-            counts.map((count) => Math.max(1, count)),
-            rows,
-          ),
-          b.dtype(x!),
-        ),
-      );
-    if (!counts.includes(0) || op === "SUM" || op === "PROD") return result;
-    const present = b.value(makeTensor("bool", rows, (i) => (counts[i]! > 0 ? 1 : 0)));
+    const [rows] = b.shape(ids!);
+    const known = b.known(ids!);
+    if (!isKnown(rows!) || rows === 0) return b.refuse("the number of its rows isn't known, or none");
+    const numbers = b.cast(ids!, "int32");
+    const last = b.reshape(b.slice(numbers, [rows - 1], [1]), []);
+    const segments = known ? known.at(-1)! + 1 : b.add(last, b.ints([1], []));
+    const result = reduceSegments(b, x!, numbers, segments, op === "MEAN" ? "SUM" : op);
+    if (op === "SUM" || op === "PROD") return result;
+    const ones = b.floats(Array.from({length: rows}, () => 1));
+    const counts = reduceSegments(b, ones, numbers, segments, "SUM");
+    const wide = b.reshape(counts, [...b.shape(counts), ...Array.from({length: b.rank(x!) - 1}, () => 1)]);
+    if (op === "MEAN") return b.div(result, b.cast(b.binary("MAXIMUM", wide, b.scalar(1)), b.dtype(x!)));
+    const present = b.raw("GREATER", [wide, b.scalar(0)])[0]!;
     return b.select(present, result, b.like(0, x!));
   };
+
+/** What TensorFlow puts before the first of an exclusive sum of exponentials. */
+const lowest = -3.4028234663852886e38;
+
+/** log Σ exp along an axis, cumulative: doubling, by max + log(1 + exp(−|difference|)). */
+const cumulativeLogSumExp: Lowering = ({inputs: [x, axisRef], site}, b) => {
+  const axis = normalAxis(site, b.integers(axisRef!, "axis")[0]!, b.rank(x!));
+  const size = b.shape(x!)[axis]!;
+  if (!isKnown(size) || b.dtype(x!) !== "float32") return b.refuse("the size of its axis isn't known");
+  const reverse = booleanAttribute(site, "reverse");
+  const flip = (value: Ref) => (reverse ? b.op("REVERSE_V2", [value], {}, {operands: [b.ints([axis])]}) : value);
+  const shift = (value: Ref, by: number, nothing = Number.NEGATIVE_INFINITY): Ref => {
+    const rank = b.rank(value);
+    const pads = Array.from({length: 2 * rank}, (_, i) => (i === 2 * axis ? by : 0));
+    const padded = b.op("PADV2", [value], {}, {operands: [b.ints(pads, [rank, 2]), b.scalar(nothing)]});
+    const sizes = b.shape(value).map((dim, i) => (i === axis ? size : isKnown(dim) ? dim : -1));
+    return b.slice(
+      padded,
+      sizes.map(() => 0),
+      sizes,
+    );
+  };
+  const join = (p: Ref, q: Ref): Ref => {
+    const large = b.binary("MAXIMUM", p, q);
+    const difference = b.sub(b.binary("MINIMUM", p, q), large);
+    // Equal infinities have no difference.
+    const equal = b.raw("EQUAL", [p, q])[0]!;
+    const decay = b.op("EXP", [b.select(equal, b.scalar(0), difference)]);
+    const sum = b.add(large, log1p(b, decay));
+    const isInfinite = b.raw("EQUAL", [b.op("ABS", [large]), b.scalar(Number.POSITIVE_INFINITY)])[0]!;
+    return b.select(isInfinite, large, sum);
+  };
+  let value = flip(x!);
+  if (booleanAttribute(site, "exclusive")) value = shift(value, 1, lowest);
+  for (let step = 1; step < size; step *= 2) value = join(value, shift(value, step));
+  return flip(value);
+};
+
+/** The n-th smallest (or largest) of each row, by sorting it whole. */
+const nthElement: Lowering = ({inputs: [x, n], types: [type], site}, b) => {
+  const shape = b.shape(x!);
+  const size = shape.at(-1)!;
+  const dtype = b.dtype(x!);
+  if (!isKnown(size) || size === 0) return b.refuse("the size of its rows isn't known, or none");
+  if (dtype === "int64") return b.refuse("int64 has no kernel");
+  const wide = dtype === "float32" ? x! : b.cast(x!, "int32");
+  const [sorted] = b.raw("TOPK_V2", [wide, b.ints([size], [])], {}, [
+    {dtype: b.dtype(wide), shape},
+    {dtype: "int32", shape},
+  ]);
+  const at = b.reshape(b.cast(n!, "int32"), []);
+  const place = booleanAttribute(site, "reverse") ? at : b.sub(b.ints([size - 1], []), at);
+  return b.reshape(b.cast(b.gather(sorted!, place, shape.length - 1), dtype), type!.shape!);
+};
 
 /** How many boundaries lie below (or not above) each value: a comparison with all of them, summed. */
 const bound =
@@ -186,6 +251,8 @@ export const reduceLowerings: LoweringTable = {
   TopKV2: topK,
   Cumsum: cumsum,
   Cumprod: cumprod,
+  CumulativeLogsumexp: cumulativeLogSumExp,
+  NthElement: nthElement,
   SegmentSum: sortedSegment("SUM"),
   SegmentMean: sortedSegment("MEAN"),
   SegmentMax: sortedSegment("MAX"),

@@ -1,8 +1,8 @@
 /** Lowerings of what counts, picks, scatters and draws: histograms, scatter updates, suppression, random numbers. */
-import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
+import {isKnown, isStatic, type Shape, unknownDim} from "../ir/dims.ts";
 import type {Ref} from "../ir/graph.ts";
 import {booleanAttribute, numberAttribute} from "../ir/operators.ts";
-import {product} from "../ops/shapes.ts";
+import {broadcastShapes, product} from "../ops/shapes.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 import {reduceSegments} from "./reduce.ts";
 
@@ -91,24 +91,31 @@ const inTopK: Lowering = ({inputs: [predictions, targets, k]}, b) => {
 };
 
 /** One-hot rows, summed. Ids beyond the size count nowhere. */
-function countIds(b: Lowerer, ids: Ref, size: number, weights: Ref | undefined, axis: number): Ref {
-  const hot = b.raw("ONE_HOT", [b.cast(ids, "int32"), b.ints([size], []), b.scalar(1), b.scalar(0)], {axis: -1}, [
-    {dtype: "float32", shape: [...b.shape(ids), size]},
-  ])[0]!;
+function countIds(b: Lowerer, ids: Ref, size: number | Ref, weights: Ref | undefined, axis: number): Ref {
+  const depth = typeof size === "number" ? b.ints([size], []) : size;
+  const type = {dtype: "float32", shape: [...b.shape(ids), typeof size === "number" ? size : unknownDim]} as const;
+  const hot = b.raw("ONE_HOT", [b.cast(ids, "int32"), depth, b.scalar(1), b.scalar(0)], {axis: -1}, [type])[0]!;
   const weighted = weights === undefined ? hot : b.mul(hot, b.reshape(weights, [...b.shape(weights), 1]));
   return b.reduce("SUM", weighted, [axis], false);
 }
 
-const denseBincount: Lowering = ({inputs: [ids, size, weights], types: [type], site}, b) => {
-  const [count] = b.integers(size!, "size");
-  const rank = b.rank(ids!);
+/** Counts are exact below 2^24 of one kind. */
+function counted({inputs: [, size, weights], types: [type], site}: LoweredNode, b: Lowerer, ids: Ref): Ref {
+  const rank = b.rank(ids);
   const isWeighted = !b.shape(weights!).includes(0);
   const dtype = b.dtype(weights!);
   if (dtype !== "float32" && isWeighted) return b.refuse(`weights of ${dtype}`);
-  const sums = countIds(b, ids!, count!, isWeighted ? weights! : undefined, rank - 1);
+  const own = isWeighted ? b.reshape(weights!, b.shape(ids)) : undefined;
+  const count = b.known(size!)?.[0] ?? b.reshape(b.cast(size!, "int32"), []);
+  const sums = countIds(b, ids, count, own, rank - 1);
   const result = booleanAttribute(site, "binary_output") ? b.binary("MINIMUM", sums, b.scalar(1)) : sums;
   return b.cast(result, type!.dtype);
-};
+}
+
+const denseBincount: Lowering = (n, b) => counted(n, b, n.inputs[0]!);
+
+/** Counts all elements, whatever the shape. */
+const bincount: Lowering = (n, b) => counted(n, b, b.reshape(n.inputs[0]!, [product(b.shape(n.inputs[0]!))]));
 
 /** floor((x − low)·n/(high − low)), at the edges the first and last bin. */
 const histogram: Lowering = ({inputs: [values, range, bins], types: [type]}, b) => {
@@ -133,9 +140,19 @@ function bitwiseAnd(b: Lowerer, x: Ref, y: Ref): Ref {
 }
 
 const bitwise =
-  (f: (b: Lowerer, x: Ref, y: Ref) => Ref): Lowering =>
-  ({inputs: [x, y]}, b) => {
+  (f: (b: Lowerer, x: Ref, y: Ref) => Ref, halves: boolean): Lowering =>
+  ({inputs: [x, y], site}, b) => {
     const dtype = b.dtype(x!);
+    // Of 64 bits each half by itself: but what moves bits moves them between halves.
+    if (dtype === "int64" && halves) {
+      const shape = broadcastShapes(site, b.shape(x!), b.shape(y!))!;
+      const pair = (ref: Ref) => {
+        const own = b.shape(ref);
+        return b.raw("BITCAST", [ref], {}, [{dtype: "int32", shape: [...own, 2]}])[0]!;
+      };
+      const result = f(b, pair(x!), pair(y!));
+      return b.raw("BITCAST", [result], {}, [{dtype, shape}])[0]!;
+    }
     if (!["int8", "int16", "int32", "uint8", "uint16"].includes(dtype)) return b.refuse(`bits of ${dtype}`);
     return b.cast(f(b, b.cast(x!, "int32"), b.cast(y!, "int32")), dtype);
   };
@@ -170,11 +187,13 @@ export const selectionLowerings: LoweringTable = {
   TensorScatterMin: scatterExtreme("MIN"),
   InvertPermutation: invertPermutation,
   InTopKV2: inTopK,
+  Bincount: bincount,
   DenseBincount: denseBincount,
   HistogramFixedWidth: histogram,
-  BitwiseAnd: bitwise(bitwiseAnd),
-  BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y))),
-  LeftShift: bitwise((b, x, y) => b.mul(x, b.binary("POW", b.ints([2], []), y))),
+  BitwiseAnd: bitwise(bitwiseAnd, true),
+  BitwiseOr: bitwise((b, x, y) => b.add(b.raw("BITWISE_XOR", [x, y])[0]!, bitwiseAnd(b, x, y)), true),
+  BitwiseXor: bitwise((b, x, y) => b.raw("BITWISE_XOR", [x, y])[0]!, true),
+  LeftShift: bitwise((b, x, y) => b.mul(x, b.binary("POW", b.ints([2], []), y)), false),
   RandomUniform: random("RANDOM_UNIFORM"),
   RandomStandardNormal: random("RANDOM_STANDARD_NORMAL"),
   RandomUniformInt: randomInt,

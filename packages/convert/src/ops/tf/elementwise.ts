@@ -64,6 +64,7 @@ const forwarding = [
   "StopGradient",
   "PreventGradient",
   "Snapshot",
+  "DeepCopy",
   "CheckNumerics",
   "CheckNumericsV2",
   "PlaceholderWithDefault",

@@ -15,6 +15,7 @@ import {reduce} from "./reduce.ts";
 import {resizeOperators} from "./resize.ts";
 import {selection} from "./selection.ts";
 import {slices} from "./slices.ts";
+import {stitching} from "./stitching.ts";
 
 export const tfOperators: readonly Operator[] = [
   ...arrays,
@@ -32,6 +33,7 @@ export const tfOperators: readonly Operator[] = [
   ...selection,
   ...complex,
   ...linearAlgebra,
+  ...stitching,
 ];
 
 export const tfTable = operatorTable(tfOperators);

@@ -91,6 +91,10 @@ export const reduce: readonly Operator[] = [
     }),
   ),
   {
+    name: "tf.NthElement",
+    infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: site.inputs[0]!.shape?.slice(0, -1)}],
+  },
+  {
     name: "tf.InTopKV2",
     infer: (site) => [{dtype: "bool", shape: site.inputs[1]!.shape}],
   },

@@ -19,6 +19,10 @@ export const selection: readonly Operator[] = [
     },
   },
   {
+    name: "tf.Bincount",
+    infer: (site) => [{dtype: site.inputs[2]!.dtype, shape: [integersOf(site, 1)?.[0] ?? unknownDim]}],
+  },
+  {
     name: "tf.HistogramFixedWidth",
     infer: (site) => [
       {dtype: stringAttribute(site, "dtype", "int32") as DType, shape: [integersOf(site, 2)?.[0] ?? unknownDim]},
