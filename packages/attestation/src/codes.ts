@@ -231,6 +231,16 @@ export const attestationCodes = {
     when: "The platform is older than every level that the TCB info lists.",
     todo: "Update BIOS, microcode and platform software.",
   },
+  TDX_MODULE: {
+    family: "TDX_MODULE",
+    when: "The TDX module has no identity in the TCB info, another signer, or attributes that aren't zero.",
+    todo: "Update the TDX module and the TCB info; else do not trust this platform.",
+  },
+  TDX_MODULE_TCB_LEVEL_NOT_FOUND: {
+    family: "TDX_MODULE_TCB_LEVEL_NOT_FOUND",
+    when: "The TDX module is older than every level that its identity lists.",
+    todo: "Update the TDX module.",
+  },
   REPORT_DATA: {
     family: "REPORT_DATA",
     when: "The evidence is genuine, but was made for another session, key or nonce.",
@@ -265,6 +275,16 @@ export const attestationCodes = {
     family: "DEBUG",
     when: "The enclave is a debug enclave: its memory can be read from outside.",
     todo: "Run a production build; allowDebug is for development only.",
+  },
+  TD_ATTRIBUTES: {
+    family: "TD_ATTRIBUTES",
+    when: "The trust domain has another attribute than DEBUG that makes it untrusted (bits 1 to 7).",
+    todo: "Start the trust domain without it.",
+  },
+  MEASUREMENT: {
+    family: "MEASUREMENT",
+    when: "A measurement of the virtual machine isn't one of the accepted.",
+    todo: "Check which image and configuration run there; the step names the register and what it holds.",
   },
   MRENCLAVE: {
     family: "MEASUREMENT",

@@ -5,9 +5,17 @@ export {attestationCodesMarkdown} from "./codes-markdown.ts";
 export {acceptableTcbStatuses, platformTcbStatuses, type TcbStatus} from "./collateral/tcb-status.ts";
 export type {TrustedRoot} from "./evidence/dcap/facts.ts";
 export {enclaveReport, quoteHeader} from "./evidence/dcap/layout.ts";
-export type {Evidence, SgxCollateral, SgxQuoteV3Evidence} from "./evidence/evidence.ts";
+export type {
+  Evidence,
+  SgxCollateral,
+  SgxQuoteEvidence,
+  SgxQuoteV3Evidence,
+  TdxQuoteEvidence,
+} from "./evidence/evidence.ts";
 export {quoteSignature} from "./evidence/sgx/layout.ts";
 export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
+export type {TdReport} from "./evidence/tdx/layout.ts";
+export {parseTdxQuote, type TdxQuote} from "./evidence/tdx/parse.ts";
 export {explainPolicy} from "./policy/explain.ts";
 export type {Claims} from "./policy/match.ts";
 export {checkPolicy, type PolicyFinding, parsePolicy} from "./policy/parse.ts";
@@ -17,11 +25,16 @@ export {renderReportJson} from "./report/json.ts";
 export type {
   ConsideredIdentity,
   DatesReport,
+  NitroIdentity,
   PolicyReport,
   Report,
+  ReportIdentity,
   SgxIdentity,
   SgxPlatform,
+  SnpIdentity,
+  SnpPlatform,
   TcbReport,
+  TdxIdentity,
 } from "./report/report.ts";
 export {renderReportText, type TextOptions} from "./report/text.ts";
 export {type VendorRoot, type VendorRootName, vendorRoots} from "./roots/vendor-roots.ts";
@@ -34,4 +47,4 @@ export {
   type SimulatedPlatformState,
   type SimulatedQuoteRequest,
 } from "./simulated/platform.ts";
-export {allChecks, evidenceLimits, type VerifyOptions, verifyEvidence} from "./verify.ts";
+export {allChecks, checksOf, evidenceLimits, type VerifyOptions, verifyEvidence} from "./verify.ts";

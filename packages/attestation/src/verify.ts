@@ -6,14 +6,13 @@ import {encodeHex, equalBytes} from "@tf-trusted/core";
 import {unexpected} from "./attestation-error.ts";
 import {type Check, checksFrom, fail, pass, passIf, type Step} from "./checks/check.ts";
 import type {TrustedRoot} from "./evidence/dcap/facts.ts";
-import type {Evidence, SgxCollateral, SgxQuoteV3Evidence} from "./evidence/evidence.ts";
-import {type SgxEnclaveFacts, sgxChecks} from "./evidence/sgx/verify.ts";
+import type {Evidence} from "./evidence/evidence.ts";
 import {identityTitle} from "./policy/explain.ts";
-import {type Claims, type GenuineSgx, sgxPolicyChecks, trustedRootOf} from "./policy/match.ts";
+import {type Claims, trustedRootOf} from "./policy/match.ts";
 import type {Policy} from "./policy/schema.ts";
-import {describeSgx, type SgxFacts} from "./report/describe-sgx.ts";
 import type {PolicyReport, Report} from "./report/report.ts";
 import {summarise} from "./report/summary.ts";
+import {type EvidenceSnapshot, evidenceKinds, type TeeVerifier, teeVerifiers} from "./tees.ts";
 
 export interface VerifyOptions {
   readonly policy: Policy;
@@ -31,95 +30,95 @@ export interface VerifyOptions {
 /** No real quote or collateral comes near these; what is larger is refused before it is read. */
 export const evidenceLimits = {quoteBytes: 128 * 1024, collateralPartBytes: 1024 * 1024} as const;
 
-const collateralParts = [
-  "tcbInfo",
-  "tcbInfoIssuerChain",
-  "qeIdentity",
-  "qeIdentityIssuerChain",
-  "pckCrl",
-  "pckCrlIssuerChain",
-  "rootCrl",
-  "pckChain",
-] as const satisfies readonly (keyof SgxCollateral)[];
-
 interface DoorStart {
   readonly evidence: Evidence;
   readonly policy: Policy;
 }
 
-const evidenceReadable: Check<DoorStart, {readonly snapshot: SgxQuoteV3Evidence}> = {
+const evidenceReadable: Check<DoorStart, {readonly snapshot: EvidenceSnapshot}> = {
   id: "evidence-kind",
   title: "The evidence is of a known kind and a sensible size",
-  expects: `sgx-quote-v3; a quote of ${evidenceLimits.quoteBytes} bytes at most, parts of the collateral of ${evidenceLimits.collateralPartBytes}`,
+  expects: `${Object.keys(evidenceKinds).join(", ")}; a quote of ${evidenceLimits.quoteBytes} bytes at most, parts of the collateral of ${evidenceLimits.collateralPartBytes}`,
   source: "own rule",
   codes: ["EVIDENCE_KIND", "EVIDENCE_TOO_LARGE"],
   // The first check, and synchronous: the bytes are copied before the caller can change them.
   run: ({evidence}) => {
     const kind = kindOf(evidence);
-    if (kind !== "sgx-quote-v3") return fail("EVIDENCE_KIND", kind, "sgx-quote-v3");
+    if (!isKnownKind(kind)) return fail("EVIDENCE_KIND", kind, Object.keys(evidenceKinds).join(", "));
+    const {main, parts: names} = evidenceKinds[kind];
+    const outer = evidence as unknown as Readonly<Record<string, unknown>>;
+    const collateral = outer.collateral as Readonly<Record<string, unknown>> | null | undefined;
     const parts = [
-      ["quote", evidence.quote] as const,
-      ...collateralParts
-        .map((name) => [name, evidence.collateral?.[name]] as const)
-        .filter(([, part]) => part !== undefined),
+      [main, outer[main]] as const,
+      ...names.map((name) => [name, collateral?.[name]] as const).filter(([, part]) => part !== undefined),
     ];
+    const copied: (readonly [string, Uint8Array])[] = [];
     for (const [name, part] of parts) {
       if (!(part instanceof Uint8Array)) return fail("EVIDENCE_KIND", `${name} of type ${typeof part}`, "bytes");
-      const limit = name === "quote" ? evidenceLimits.quoteBytes : evidenceLimits.collateralPartBytes;
+      const limit = name === main ? evidenceLimits.quoteBytes : evidenceLimits.collateralPartBytes;
       if (part.length > limit) return fail("EVIDENCE_TOO_LARGE", `${name} of ${part.length} bytes`, `${limit} at most`);
+      copied.push([name, Uint8Array.from(part)]);
     }
-    const {quote, ...collateral} = Object.fromEntries(parts.map(([name, part]) => [name, Uint8Array.from(part!)]));
-    const total = parts.reduce((sum, [, part]) => sum + part!.length, 0);
-    return pass(`${kind}, ${total} bytes`, {snapshot: {kind, quote: quote!, collateral}});
+    const total = copied.reduce((sum, [, part]) => sum + part.length, 0);
+    const [[, bytes], ...rest] = copied as [readonly [string, Uint8Array], ...(readonly [string, Uint8Array])[]];
+    return pass(`${kind}, ${total} bytes`, {snapshot: {kind, bytes, collateral: Object.fromEntries(rest)}});
   },
 };
 
-const policyApplies: Check<DoorStart, {readonly trustedRoots: readonly TrustedRoot[]}> = {
+const policyApplies: Check<
+  DoorStart & {readonly snapshot: EvidenceSnapshot},
+  {readonly trustedRoots: readonly TrustedRoot[]}
+> = {
   id: "policy-tee",
   title: "The policy accepts this kind of TEE",
   expects: "an identity of the evidence's TEE",
   source: "own rule",
   codes: ["POLICY_EMPTY", "POLICY_TEE"],
-  run: ({policy: {identities}}) => {
+  run: ({policy: {identities}, snapshot: {kind}}) => {
     if (identities.length === 0) return fail("POLICY_EMPTY", "no identity", "one at least");
-    const candidates = identities.filter(({tee}) => tee === "sgx");
-    if (candidates.length === 0) return fail("POLICY_TEE", "no identity for sgx", "one at least");
+    const {tee} = evidenceKinds[kind];
+    const candidates = identities.filter((identity) => identity.tee === tee);
+    if (candidates.length === 0) return fail("POLICY_TEE", `no identity for ${tee}`, "one at least");
     return pass(`${candidates.length} of ${identities.length} identities`, {
       trustedRoots: candidates.map(({root}) => trustedRootOf(root)),
     });
   },
 };
 
-const reportDataExpected: Check<SgxEnclaveFacts & {readonly expectedReportData: Uint8Array | null}, object> = {
+export interface SessionStart {
+  /** `null` where the evidence has none. */
+  readonly reportData: Uint8Array | null;
+  readonly expectedReportData: Uint8Array | null;
+}
+
+const reportDataExpected: Check<SessionStart, object> = {
   id: "report-data",
   title: "The evidence was made for this session",
   expects: "the report data that the caller computed itself",
   source: "own rule; RFC 9266",
   codes: ["REPORT_DATA"],
-  run: ({enclave, expectedReportData}) => {
+  run: ({reportData, expectedReportData}) => {
     if (expectedReportData === null) return {status: "skipped", found: "the caller expects no particular report data"};
-    const found = encodeHex(enclave.reportData);
     return passIf(
-      equalBytes(enclave.reportData, expectedReportData),
+      reportData !== null && equalBytes(reportData, expectedReportData),
       "REPORT_DATA",
-      found,
+      reportData === null ? "none" : encodeHex(reportData),
       encodeHex(expectedReportData),
     );
   },
 };
 
 const doorChecks = checksFrom<DoorStart>().followedBy(evidenceReadable).followedBy(policyApplies);
-const sessionChecks = checksFrom<SgxEnclaveFacts & {readonly expectedReportData: Uint8Array | null}>().followedBy(
-  reportDataExpected,
-);
+const sessionChecks = checksFrom<SessionStart>().followedBy(reportDataExpected);
 
-/** All checks in the order in which they run: the reports' and the documentation's list. */
-export const allChecks = [
-  ...doorChecks.checks,
-  ...sgxChecks.checks,
-  ...sessionChecks.checks,
-  ...sgxPolicyChecks.checks,
-];
+/** The checks of a kind of TEE in the order in which they run: the reports' and the documentation's list. */
+export function checksOf(tee: keyof typeof teeVerifiers): typeof doorChecks.checks {
+  const {checks, policyChecks} = teeVerifiers[tee];
+  return [...doorChecks.checks, ...checks.checks, ...sessionChecks.checks, ...policyChecks.checks];
+}
+
+/** Those of SGX. */
+export const allChecks = checksOf("sgx");
 
 /**
  * Verifies `evidence` against `policy` at `now`. Never rejects for what the evidence holds: hostile bytes give a refused
@@ -130,35 +129,33 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   if (Number.isNaN(at)) throw unexpected("CLOCK_INVALID", "an invalid Date", "the time of verification");
   const {policy, claims} = options;
   const expectedReportData = options.expectedReportData && Uint8Array.from(options.expectedReportData);
-
+  const kind = kindOf(evidence);
+  const verifier: TeeVerifier = teeVerifiers[isKnownKind(kind) ? evidenceKinds[kind].tee : "sgx"];
+  const {checks, policyChecks} = verifier;
   const door = await doorChecks.run({evidence, policy});
+  const base = {kind, at, verifier};
   const {snapshot, trustedRoots} = door.facts;
   if (snapshot === undefined || trustedRoots === undefined) {
-    const steps = [...door.steps, ...skippedAfter(door.failed, sgxChecks, sessionChecks, sgxPolicyChecks)];
-    return assemble({evidence, at, steps, failed: door.failed, facts: {}, bound: false, policy: notCompared});
+    const steps = [...door.steps, ...skippedAfter(door.failed, checks, sessionChecks, policyChecks)];
+    return assemble({...base, steps, failed: door.failed, facts: {}, bound: false, policy: notCompared});
   }
-
-  const start = {quoteBytes: snapshot.quote, collateral: snapshot.collateral, trustedRoots, at};
-  const genuine = await sgxChecks.run(start);
+  const genuine = await checks.run(verifier.start(snapshot, policy, trustedRoots, at));
+  const facts: object = genuine.facts;
   if (genuine.failed) {
-    const steps = [...door.steps, ...genuine.steps, ...skippedAfter(genuine.failed, sessionChecks, sgxPolicyChecks)];
-    const {facts, failed} = genuine;
-    return assemble({evidence: snapshot, at, steps, failed, facts, bound: false, policy: notCompared});
+    const steps = [...door.steps, ...genuine.steps, ...skippedAfter(genuine.failed, sessionChecks, policyChecks)];
+    return assemble({...base, steps, failed: genuine.failed, facts, bound: false, policy: notCompared});
   }
   // All checks passed, so that every fact is there.
-  const facts = genuine.facts as GenuineSgx;
-
-  const session = await sessionChecks.run({enclave: facts.enclave, expectedReportData});
+  const session = await sessionChecks.run({reportData: verifier.reportData(facts), expectedReportData});
   const bound = session.failed === null && expectedReportData !== null;
   const steps = [...door.steps, ...genuine.steps, ...session.steps];
   if (session.failed) {
-    steps.push(...skippedAfter(session.failed, sgxPolicyChecks));
-    return assemble({evidence: snapshot, at, steps, failed: session.failed, facts, bound, policy: notCompared});
+    steps.push(...skippedAfter(session.failed, policyChecks));
+    return assemble({...base, steps, failed: session.failed, facts, bound, policy: notCompared});
   }
-
-  const match = await matchPolicy(policy, facts, claims, bound);
+  const match = await matchPolicy(verifier, policy, facts, claims, bound);
   steps.push(...match.steps);
-  return assemble({evidence: snapshot, at, steps, failed: match.failed, facts, bound, policy: match.report});
+  return assemble({...base, steps, failed: match.failed, facts, bound, policy: match.report});
 }
 
 interface PolicyMatch {
@@ -169,14 +166,16 @@ interface PolicyMatch {
 
 /** Compares with every identity of this TEE; the report shows the one that matched, else the one that came nearest. */
 async function matchPolicy(
+  {tee, policyChecks}: TeeVerifier,
   policy: Policy,
-  facts: GenuineSgx,
+  facts: object,
   claims: Claims | undefined,
   bound: boolean,
 ): Promise<PolicyMatch> {
   const results = [];
   for (const [index, identity] of policy.identities.entries()) {
-    const result = await sgxPolicyChecks.run({...facts, identity, claims, reportDataChecked: bound});
+    if (identity.tee !== tee) continue;
+    const result = await policyChecks.run({...facts, identity, claims, reportDataChecked: bound});
     const {failed} = result;
     const title = identityTitle(identity, index);
     const reached = failed === null ? Number.POSITIVE_INFINITY : result.steps.indexOf(failed);
@@ -211,30 +210,32 @@ function skippedAfter(
 }
 
 interface Findings {
-  readonly evidence: Evidence;
+  readonly kind: string;
+  readonly verifier: TeeVerifier;
   readonly at: number;
   readonly steps: readonly Step[];
   readonly failed: Step | null;
-  readonly facts: SgxFacts;
+  readonly facts: object;
   readonly bound: boolean;
   readonly policy: PolicyReport;
 }
 
-function assemble({evidence, at, steps, failed, facts, bound, policy}: Findings): Report {
+function assemble({kind, verifier, at, steps, failed, facts, bound, policy}: Findings): Report {
   const verdict = failed === null ? "trusted" : "refused";
-  const simulated = facts.trustedRoot?.kind === "simulated";
-  const genuine = facts.tcb !== undefined;
+  const {trustedRoot} = facts as {readonly trustedRoot?: TrustedRoot};
+  const simulated = trustedRoot?.kind === "simulated";
+  const genuine = verifier.isGenuine(facts);
   return Object.freeze({
     format: 1,
     verdict,
     code: failed?.code ?? null,
     summary: summarise({failed, genuine, simulated, bound, policy}),
-    evidenceKind: kindOf(evidence),
+    evidenceKind: kind,
     verifiedAt: isoTime(at),
     genuine,
     simulated,
-    root: facts.trustedRoot ?? null,
-    ...describeSgx(facts),
+    root: trustedRoot ?? null,
+    ...verifier.describe(facts),
     bound,
     policy,
     steps,
@@ -249,4 +250,8 @@ function kindOf(evidence: Evidence | null | undefined): string {
 
 function isoTime(time: number): string {
   return new Date(time).toISOString();
+}
+
+function isKnownKind(kind: string): kind is Evidence["kind"] {
+  return Object.hasOwn(evidenceKinds, kind);
 }

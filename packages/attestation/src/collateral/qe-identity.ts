@@ -1,8 +1,8 @@
 /** The identity of the quoting enclave, version 2 (Intel PCS API v4), and the choice of its level. */
 import {Members} from "../json/members.ts";
 import {parseSignedJson, type SignedJson, withJsonCode} from "./signed-json.ts";
-import {readLevelFacts} from "./tcb-info.ts";
-import {type EnclaveTcbStatus, enclaveTcbStatuses} from "./tcb-status.ts";
+import {readEnclaveLevel} from "./tcb-info.ts";
+import type {EnclaveTcbStatus} from "./tcb-status.ts";
 
 export interface QeIdentity {
   /** QE quotes for SGX, TD_QE for TDX; QVE verifies quotes. */
@@ -47,7 +47,7 @@ export function readQeIdentity(body: Members): QeIdentity {
       attributesMask: body.hex("attributesMask", 16),
       mrSigner: body.hex("mrsigner", 32),
       isvProdId: body.integer("isvprodid", 0, 0xffff),
-      levels: body.list("tcbLevels", [1, 1000], (node, path) => readLevel(new Members(node, path))),
+      levels: body.list("tcbLevels", [1, 1000], (node, path) => readEnclaveLevel(new Members(node, path))),
     });
   });
 }
@@ -55,12 +55,4 @@ export function readQeIdentity(body: Members): QeIdentity {
 /** The first level that a quoting enclave of `isvSvn` reaches; `undefined` if none. */
 export function findQeLevel(levels: readonly QeLevel[], isvSvn: number): QeLevel | undefined {
   return levels.find((level) => isvSvn >= level.isvSvn);
-}
-
-function readLevel(level: Members): QeLevel {
-  return Object.freeze({
-    isvSvn: level.object("tcb").integer("isvsvn", 0, 0xffff),
-    status: level.oneOf("tcbStatus", enclaveTcbStatuses),
-    ...readLevelFacts(level),
-  });
 }

@@ -3,7 +3,21 @@
  * to judge it. Everything is bytes as received; nothing here is trusted.
  */
 
-export type Evidence = SgxQuoteV3Evidence;
+export type Evidence = SgxQuoteV3Evidence | SgxQuoteEvidence | TdxQuoteEvidence;
+
+/** An SGX quote of version 3, 4 or 5. */
+export interface SgxQuoteEvidence {
+  readonly kind: "sgx-quote";
+  readonly quote: Uint8Array;
+  readonly collateral: SgxCollateral;
+}
+
+/** A TDX quote of version 4 or 5. Its collateral comes from the service's paths for TDX, and has the same parts. */
+export interface TdxQuoteEvidence {
+  readonly kind: "tdx-quote";
+  readonly quote: Uint8Array;
+  readonly collateral: SgxCollateral;
+}
 
 export interface SgxQuoteV3Evidence {
   readonly kind: "sgx-quote-v3";

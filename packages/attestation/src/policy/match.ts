@@ -1,4 +1,4 @@
-/** Is a genuine SGX enclave one that an identity of the policy wants? Checks in the order of a reader's interest. */
+/** Is genuine evidence what an identity of the policy wants? What all TEEs have in common, and SGX. */
 import {encodeHex} from "@tf-trusted/core";
 import {type Check, checksFrom, fail, pass, passIf} from "../checks/check.ts";
 import type {
@@ -11,29 +11,39 @@ import type {
   TrustedRoot,
 } from "../evidence/dcap/facts.ts";
 import {isDebug} from "../evidence/dcap/layout.ts";
+import type {SgxQuote} from "../evidence/sgx/parse.ts";
 import type {SgxEnclaveFacts} from "../evidence/sgx/verify.ts";
 import {vendorRoots} from "../roots/vendor-roots.ts";
-import type {PolicyRoot, SgxPolicyIdentity} from "./schema.ts";
+import type {PolicyIdentity, PolicyRoot, SgxPolicyIdentity, TdxPolicyIdentity} from "./schema.ts";
 
 /** What an enclave says about itself: the value of the JSON whose digest the report data binds. */
 export type Claims = object;
 
-/** Everything that verification established about an SGX enclave. */
-export type GenuineSgx = Pick<DcapStart, "at"> &
+/** Everything that verification established about DCAP evidence. */
+export type GenuineDcap = Pick<DcapStart, "at"> &
   RootFacts &
   CrlFacts &
   TcbInfoFacts &
   QeIdentityFacts &
-  TcbStatusFacts &
-  SgxEnclaveFacts;
+  TcbStatusFacts;
+export type GenuineSgx = GenuineDcap & SgxEnclaveFacts & {readonly quote: SgxQuote};
 
-export type MatchStart = GenuineSgx & {
-  readonly identity: SgxPolicyIdentity;
+/** What every policy check may ask for. */
+export interface MatchBase {
+  readonly identity: PolicyIdentity;
+  readonly trustedRoot: TrustedRoot;
   /** `undefined` where none came. */
   readonly claims: Claims | undefined;
   /** Whether the report data was compared with what the caller expects, which is what binds claims. */
   readonly reportDataChecked: boolean;
-};
+}
+
+export type DcapMatchStart = GenuineDcap &
+  MatchBase & {
+    readonly identity: SgxPolicyIdentity | TdxPolicyIdentity;
+    readonly quote: {readonly trailing: Uint8Array};
+  };
+export type MatchStart = GenuineSgx & DcapMatchStart & {readonly identity: SgxPolicyIdentity};
 
 const MILLISECONDS_PER_DAY = 86_400_000;
 
@@ -44,7 +54,7 @@ export function trustedRootOf(root: PolicyRoot): TrustedRoot {
     : {kind: "simulated", spkiSha256: root.simulated};
 }
 
-const rootWanted: Check<MatchStart, object> = {
+export const rootWanted: Check<MatchBase, object> = {
   id: "policy-root",
   title: "This identity is of that root",
   expects: "the root of the identity",
@@ -62,7 +72,7 @@ const rootWanted: Check<MatchStart, object> = {
   },
 };
 
-const statusAccepted: Check<MatchStart, object> = {
+export const statusAccepted: Check<DcapMatchStart, object> = {
   id: "policy-tcb-status",
   title: "The TCB status is accepted",
   expects: "one of acceptedTcbStatuses; never Revoked",
@@ -143,7 +153,7 @@ const versionWanted: Check<MatchStart, object> = {
   },
 };
 
-const evaluationWanted: Check<MatchStart, object> = {
+export const evaluationWanted: Check<DcapMatchStart, object> = {
   id: "policy-evaluation-number",
   title: "The vendor's statements are of a late enough evaluation",
   expects: "the lower of both evaluation numbers, minimumTcbEvaluationDataNumber or more",
@@ -153,7 +163,7 @@ const evaluationWanted: Check<MatchStart, object> = {
     passIf(evaluationDataNumber >= minimum, "TCB_EVALUATION_NUMBER", `${evaluationDataNumber}`, `${minimum} at least`),
 };
 
-const advisoriesAccepted: Check<MatchStart, object> = {
+export const advisoriesAccepted: Check<DcapMatchStart, object> = {
   id: "policy-advisories",
   title: "No unwanted advisory applies",
   expects: "advisories in acceptedAdvisories, if given, and none in deniedAdvisories",
@@ -169,7 +179,7 @@ const advisoriesAccepted: Check<MatchStart, object> = {
   },
 };
 
-const ageAccepted: Check<MatchStart, object> = {
+export const ageAccepted: Check<DcapMatchStart, object> = {
   id: "policy-collateral-age",
   title: "The vendor's statements are fresh enough",
   expects: "the oldest of TCB info, QE identity and CRLs, maximumCollateralAgeDays old or less",
@@ -198,7 +208,7 @@ const tcbInfoVersionAccepted: Check<MatchStart, object> = {
     ),
 };
 
-const claimsMade: Check<MatchStart, object> = {
+export const claimsMade: Check<MatchBase, object> = {
   id: "policy-claims",
   title: "It makes the required claims",
   expects: "each of requiredClaims with an accepted value, bound by the report data",
@@ -231,22 +241,35 @@ const claimsMade: Check<MatchStart, object> = {
   },
 };
 
-export const sgxPolicyChecks = [
-  rootWanted,
-  debugRefused,
-  measurementWanted,
-  signerWanted,
-  productWanted,
-  versionWanted,
-  statusAccepted,
-  tcbInfoVersionAccepted,
-  evaluationWanted,
-  advisoriesAccepted,
-  ageAccepted,
-  claimsMade,
-].reduce((sequence, check) => sequence.followedBy(check), checksFrom<MatchStart>());
+export const trailingAccepted: Check<DcapMatchStart, object> = {
+  id: "policy-trailing-bytes",
+  title: "What stands after the quote is accepted",
+  expects: "nothing, or what trailingBytes allows",
+  source: "own rule",
+  codes: ["QUOTE_FORMAT"],
+  run: ({identity: {trailingBytes}, quote: {trailing}}) => {
+    const zero = trailing.every((byte) => byte === 0);
+    const allowed = trailing.length === 0 || trailingBytes === "allow" || (trailingBytes === "allow-zero" && zero);
+    return passIf(allowed, "QUOTE_FORMAT", `${trailing.length} bytes after the end`, trailingBytes);
+  },
+};
 
-const notAsked = {status: "skipped", found: "the policy doesn't ask"} as const;
+export const sgxPolicyChecks = checksFrom<MatchStart>()
+  .followedBy(rootWanted)
+  .followedBy(trailingAccepted)
+  .followedBy(debugRefused)
+  .followedBy(measurementWanted)
+  .followedBy(signerWanted)
+  .followedBy(productWanted)
+  .followedBy(versionWanted)
+  .followedBy(statusAccepted)
+  .followedBy(tcbInfoVersionAccepted)
+  .followedBy(evaluationWanted)
+  .followedBy(advisoriesAccepted)
+  .followedBy(ageAccepted)
+  .followedBy(claimsMade);
+
+export const notAsked = {status: "skipped", found: "the policy doesn't ask"} as const;
 
 function claimAt(claims: Claims, path: string): unknown {
   let value: unknown = claims;

@@ -1,7 +1,7 @@
 /** Reading and judging policies: `parsePolicy` for programs, `checkPolicy` for people. */
 import {AttestationError} from "../attestation-error.ts";
 import {parseStrictJson, plainValue} from "../json/strict-json.ts";
-import {vendorRoots} from "../roots/vendor-roots.ts";
+import {type VendorRoot, vendorRoots} from "../roots/vendor-roots.ts";
 import {type Policy, type PolicyIdentity, type PolicyInput, policySchemaCheck, sgxIdentityForms} from "./schema.ts";
 
 export interface PolicyFinding {
@@ -86,10 +86,19 @@ function issueTexts(issue: Issue): (readonly [string, string])[] {
 
 function identityErrors(identity: PolicyIdentity, path: string): (readonly [string, string])[] {
   const found: (readonly [string, string])[] = [];
-  if (!sgxIdentityForms.some((form) => form.every((name) => identity[name] !== undefined))) {
+  if (identity.tee === "sgx" && !sgxIdentityForms.some((form) => form.every((name) => identity[name] !== undefined))) {
     found.push([
       path,
       "expected mrEnclave, or mrSigner with isvProdId and minimumIsvSvn: without, it would accept every enclave",
+    ]);
+  }
+  if (identity.tee === "nitro" && Object.keys(identity.pcrs).length === 0) {
+    found.push([`${path}.pcrs`, "expected one PCR at least: without, it would accept every enclave"]);
+  }
+  if (typeof identity.root === "string" && !isRootOf(vendorRoots[identity.root], identity)) {
+    found.push([
+      `${path}.root`,
+      `this root doesn't vouch for ${identity.tee}${"product" in identity ? ` ${identity.product}` : ""}`,
     ]);
   }
   if (typeof identity.root === "object") {
@@ -115,9 +124,13 @@ function remarks({identities}: Policy): readonly PolicyFinding[] {
   );
 }
 
+function isRootOf(root: VendorRoot, identity: PolicyIdentity): boolean {
+  return root.tees.includes(identity.tee) && (!("product" in identity) || root.product === identity.product);
+}
+
 const identityRemarks: readonly {
   readonly severity: "warning" | "note";
-  readonly member: keyof PolicyIdentity | null;
+  readonly member: string | null;
   readonly applies: (identity: PolicyIdentity) => boolean;
   readonly message: string;
 }[] = [
@@ -136,33 +149,56 @@ const identityRemarks: readonly {
   {
     severity: "warning",
     member: "acceptedTcbStatuses",
-    applies: ({acceptedTcbStatuses}) => acceptedTcbStatuses.some((status) => status.startsWith("OutOfDate")),
+    applies: (identity) =>
+      "acceptedTcbStatuses" in identity &&
+      (identity.acceptedTcbStatuses as readonly string[]).some((status) => status.startsWith("OutOfDate")),
     message: "accepts platforms with known, unpatched flaws",
   },
   {
     severity: "warning",
     member: "acceptedTcbStatuses",
-    applies: ({acceptedTcbStatuses}) => acceptedTcbStatuses.length === 0,
+    applies: (identity) => "acceptedTcbStatuses" in identity && identity.acceptedTcbStatuses.length === 0,
     message: "an empty list accepts nothing",
   },
   {
     severity: "warning",
     member: "allowTcbInfoV2",
-    applies: ({allowTcbInfoV2}) => allowTcbInfoV2,
+    applies: (identity) => identity.tee === "sgx" && identity.allowTcbInfoV2,
     message: "accepts statements of a service that Intel has retired",
   },
   {
     severity: "note",
     member: "mrSigner",
-    applies: ({mrEnclave, mrSigner}) => mrEnclave === undefined && mrSigner !== undefined,
+    applies: (identity) =>
+      identity.tee === "sgx" && identity.mrEnclave === undefined && identity.mrSigner !== undefined,
     message:
       "accepts every enclave that this signer releases under the product number: you trust the signer, not the code",
   },
   {
+    severity: "warning",
+    member: "rtmr1",
+    applies: (identity) => identity.tee === "tdx" && (identity.rtmr1 === undefined || identity.rtmr2 === undefined),
+    message: "MRTD measures the firmware only: without rtmr1 and rtmr2 any kernel and any application is accepted",
+  },
+  {
+    severity: "warning",
+    member: "allowMigrationAgent",
+    applies: (identity) => identity.tee === "snp" && identity.allowMigrationAgent,
+    message: "accepts guests whose memory a migration agent can read",
+  },
+  {
+    severity: "note",
+    member: "minimumReportedTcb",
+    applies: (identity) => identity.tee === "snp" && identity.minimumReportedTcb === undefined,
+    message: "no minimum: firmware with known flaws is accepted",
+  },
+  {
     severity: "note",
     member: "minimumTcbEvaluationDataNumber",
-    applies: ({root, minimumTcbEvaluationDataNumber}) =>
-      typeof root === "string" && minimumTcbEvaluationDataNumber === 0,
+    applies: (identity) =>
+      "minimumTcbEvaluationDataNumber" in identity &&
+      typeof identity.root === "string" &&
+      identity.minimumTcbEvaluationDataNumber === 0,
     message:
       "no minimum: somebody in between may serve older, still valid collateral that doesn't know the newest flaws",
   },

@@ -98,17 +98,18 @@ function enclaveTable({identity, genuine}: Report): Table {
   return {
     title: genuine ? "Enclave" : "Enclave, as it claims (not verified)",
     essential: true,
-    rows: identity
-      ? [
-          ["MRENCLAVE", identity.mrEnclave],
-          ["MRSIGNER", identity.mrSigner],
-          ["product (ISVPRODID)", identity.isvProdId],
-          ["version (ISVSVN)", identity.isvSvn],
-          ["debug", identity.debug],
-          ["attributes", identity.attributes],
-          ["report data", identity.reportData],
-        ]
-      : [],
+    rows:
+      identity?.tee === "sgx"
+        ? [
+            ["MRENCLAVE", identity.mrEnclave],
+            ["MRSIGNER", identity.mrSigner],
+            ["product (ISVPRODID)", identity.isvProdId],
+            ["version (ISVSVN)", identity.isvSvn],
+            ["debug", identity.debug],
+            ["attributes", identity.attributes],
+            ["report data", identity.reportData],
+          ]
+        : Object.entries(identity ?? {}).map(([name, value]) => [name, rowValue(value)]),
   };
 }
 
@@ -119,17 +120,38 @@ function platformTable({platform, tcb, advisories}: Report): Table {
     rows: [
       ["TCB status", tcb?.status],
       ["TCB status, platform alone", tcb?.platformStatus],
+      ["TCB status, TDX module", tcb?.moduleStatus],
       ["TCB status, quoting enclave", tcb?.qeStatus],
       ["advisories", tcb && (advisories.join(", ") || "none")],
       ["TCB date", tcb?.date],
       ["evaluation of TCB info", tcb?.tcbInfoEvaluationDataNumber],
       ["evaluation of QE identity", tcb?.qeIdentityEvaluationDataNumber],
-      ["FMSPC", platform?.fmspc],
-      ["PCEID", platform?.pceId],
-      ["PCESVN", platform?.pceSvn],
-      ["platform instance", platform?.platformInstanceId],
+      ...platformRows(platform),
     ],
   };
+}
+
+function platformRows(platform: Report["platform"]): readonly Row[] {
+  if (platform === null) return [];
+  if ("product" in platform) {
+    return [
+      ["product", `${platform.product} (${platform.productName})`],
+      ["signing key", platform.signingKey],
+    ];
+  }
+  return [
+    ["FMSPC", platform.fmspc],
+    ["PCEID", platform.pceId],
+    ["PCESVN", platform.pceSvn],
+    ["platform instance", platform.platformInstanceId],
+  ];
+}
+
+function rowValue(value: Row[1] | Readonly<Record<string, string>>): Row[1] {
+  if (typeof value !== "object" || value === null) return value;
+  return Object.entries(value)
+    .map(([name, item]) => `${name}: ${item}`)
+    .join(", ");
 }
 
 function datesTable({dates}: Report): Table {

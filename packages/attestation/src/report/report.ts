@@ -24,9 +24,9 @@ export interface Report {
   readonly simulated: boolean;
   readonly root: TrustedRoot | null;
   /** What the evidence says about the enclave. Believe it only if {@link genuine}. */
-  readonly identity: SgxIdentity | null;
+  readonly identity: ReportIdentity | null;
   /** The hardware, by its certificate; `null` before that was verified. */
-  readonly platform: SgxPlatform | null;
+  readonly platform: SgxPlatform | SnpPlatform | null;
   readonly tcbStatus: TcbStatus | null;
   readonly tcb: TcbReport | null;
   /** Advisories that apply to the platform, sorted. */
@@ -37,6 +37,74 @@ export interface Report {
   readonly policy: PolicyReport;
   /** Every check in order, also those that weren't reached. */
   readonly steps: readonly Step[];
+}
+
+export type ReportIdentity = SgxIdentity | TdxIdentity | SnpIdentity | NitroIdentity;
+
+/** Bytes are lower-case hexadecimal; a `null` field is one that this form of the report doesn't have. */
+export interface TdxIdentity {
+  readonly tee: "tdx";
+  readonly teeTcbSvn: string;
+  readonly mrSeam: string;
+  readonly mrSignerSeam: string;
+  readonly seamAttributes: string;
+  readonly tdAttributes: string;
+  readonly xfam: string;
+  readonly mrTd: string;
+  readonly mrConfigId: string;
+  readonly mrOwner: string;
+  readonly mrOwnerConfig: string;
+  readonly rtmr0: string;
+  readonly rtmr1: string;
+  readonly rtmr2: string;
+  readonly rtmr3: string;
+  readonly reportData: string;
+  readonly debug: boolean;
+  readonly teeTcbSvn2: string | null;
+  readonly mrServiceTd: string | null;
+}
+
+/** Bytes are lower-case hexadecimal. */
+export interface SnpIdentity {
+  readonly tee: "snp";
+  readonly version: number;
+  readonly guestSvn: number;
+  /** The guest policy, `0x` and hexadecimal digits. */
+  readonly policy: string;
+  readonly vmpl: number;
+  readonly debug: boolean;
+  readonly reportData: string;
+  readonly measurement: string;
+  readonly hostData: string;
+  readonly familyId: string;
+  readonly imageId: string;
+  readonly idKeyDigest: string;
+  readonly authorKeyDigest: string;
+  readonly reportId: string;
+  readonly chipId: string;
+  readonly reportedTcb: string;
+  readonly currentTcb: string;
+  readonly committedTcb: string;
+  readonly launchTcb: string;
+}
+
+/** Bytes are lower-case hexadecimal. */
+export interface NitroIdentity {
+  readonly tee: "nitro";
+  readonly moduleId: string;
+  readonly timestampMs: number;
+  /** By number. */
+  readonly pcrs: Readonly<Record<string, string>>;
+  readonly debug: boolean;
+  readonly publicKey: string | null;
+  readonly userData: string | null;
+  readonly nonce: string | null;
+}
+
+export interface SnpPlatform {
+  readonly product: string;
+  readonly signingKey: "VCEK" | "VLEK";
+  readonly productName: string;
 }
 
 /** Bytes are lower-case hexadecimal. */
@@ -70,6 +138,8 @@ export interface SgxPlatform {
 export interface TcbReport {
   readonly status: TcbStatus;
   readonly platformStatus: TcbStatus;
+  /** Of the TDX module, where it is judged apart. */
+  readonly moduleStatus: TcbStatus | null;
   readonly qeStatus: TcbStatus;
   /** Of the oldest level that applies, ISO 8601. */
   readonly date: string;
@@ -77,16 +147,16 @@ export interface TcbReport {
   readonly qeIdentityEvaluationDataNumber: number;
 }
 
-/** ISO 8601. */
+/** ISO 8601; `null` for what this kind of evidence doesn't have. */
 export interface DatesReport {
   /** Of the oldest part of the collateral. */
-  readonly collateralIssued: string;
+  readonly collateralIssued: string | null;
   /** When the first of all parts and certificates expires: verify again by then, with fresh collateral. */
   readonly earliestExpiry: string;
-  readonly tcbInfoNextUpdate: string;
-  readonly qeIdentityNextUpdate: string;
-  readonly rootCrlNextUpdate: string;
-  readonly pckCrlNextUpdate: string;
+  readonly tcbInfoNextUpdate: string | null;
+  readonly qeIdentityNextUpdate: string | null;
+  readonly rootCrlNextUpdate: string | null;
+  readonly pckCrlNextUpdate: string | null;
 }
 
 export interface PolicyReport {

@@ -42,8 +42,9 @@ test("a simulated platform is verified as a real one, and named as simulated", a
   const platform = await createSimulatedPlatform({now});
   const report = await verify(platform);
   assert.equal(report.verdict, "trusted");
+  assert.ok(report.identity?.tee === "sgx");
   assert.deepEqual(
-    [report.simulated, report.root?.kind, report.identity?.isvProdId, report.identity?.isvSvn],
+    [report.simulated, report.root?.kind, report.identity.isvProdId, report.identity.isvSvn],
     [true, "simulated", 3, 4],
   );
   const root = new X509Certificate(platform.rootCertificate);

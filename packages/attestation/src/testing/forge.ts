@@ -54,7 +54,7 @@ export interface Changes {
   readonly collateral?: SgxCollateral;
   readonly without?: readonly (keyof SgxCollateral)[];
   readonly plan?: Partial<SimulatedPlan>;
-  readonly identity?: Partial<PolicyInput["identities"][number]>;
+  readonly identity?: Partial<Extract<PolicyInput["identities"][number], {tee: "sgx"}>>;
   readonly rootPin?: string;
   readonly options?: Partial<VerifyOptions>;
 }

@@ -5,7 +5,7 @@
 import {encodeHex} from "@tf-trusted/core";
 import {parsing, unexpected} from "../attestation-error.ts";
 import {contextTag, DerReader, derTag, readSingle} from "../der/reader.ts";
-import {parsePem} from "./pem.ts";
+import {MAX_CERTIFICATES, parsePem} from "./pem.ts";
 import {keyAlgorithms, type PublicKey, parsePublicKey} from "./public-key.ts";
 
 export interface DistinguishedName {
@@ -69,9 +69,25 @@ export function parseCertificate(der: Uint8Array): Certificate {
   return parsing("CERT_FORMAT", "certificate", () => readCertificate(der));
 }
 
-/** The certificates of a PEM text, leaf first as vendors send them. Throws `CERT_FORMAT`. */
-export function parseCertificates(pem: Uint8Array): readonly Certificate[] {
-  return parsePem(pem).map(parseCertificate);
+/**
+ * The certificates of a PEM text, leaf first as vendors send them; or of DER structures one after the other, as Intel's
+ * sample TDX quote has them. Throws `CERT_FORMAT`.
+ */
+export function parseCertificates(chain: Uint8Array): readonly Certificate[] {
+  return (chain[0] === derTag.SEQUENCE ? splitDer(chain) : parsePem(chain)).map(parseCertificate);
+}
+
+function splitDer(chain: Uint8Array): readonly Uint8Array[] {
+  return parsing("CERT_FORMAT", "certificates", () => {
+    const reader = new DerReader(chain, "certificates");
+    const found: Uint8Array[] = [];
+    while (!reader.done) {
+      if (found.length === MAX_CERTIFICATES)
+        throw unexpected("CERT_FORMAT", "more certificates", `${MAX_CERTIFICATES}`);
+      found.push(reader.value(derTag.SEQUENCE).encoding);
+    }
+    return found;
+  });
 }
 
 function readCertificate(der: Uint8Array): Certificate {

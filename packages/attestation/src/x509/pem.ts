@@ -5,7 +5,7 @@ const BEGIN = "-----BEGIN CERTIFICATE-----";
 const END = "-----END CERTIFICATE-----";
 
 /** Vendors' chains have three certificates; more than this is an attempt to keep us busy. */
-const MAX_CERTIFICATES = 8;
+export const MAX_CERTIFICATES = 8;
 
 /**
  * The DER of each certificate in `pem`, in order. Between the blocks only white space may stand; NULs may follow the last

@@ -2,6 +2,7 @@
 import {encodeHex, equalBytes, sha256} from "@tf-trusted/core";
 import {unexpected} from "../../attestation-error.ts";
 import {type Check, fail, pass} from "../../checks/check.ts";
+import {derTag} from "../../der/reader.ts";
 import {markVerified, type Verified} from "../../verified.ts";
 import {type Certificate, type KeyUsage, parseCertificates} from "../../x509/certificate.ts";
 import {checkDates, verifyIssuedBy} from "../../x509/chain.ts";
@@ -190,7 +191,11 @@ function pckChain(
   certification: DcapQuoteFacts["certification"],
   outside: Uint8Array | undefined,
 ): readonly Certificate[] {
-  if (certification.type === 5) return parseCertificates(certification.pem);
+  if (certification.type === 5) {
+    const chain = parseCertificates(certification.pem);
+    // The DER form exists in Intel's sample only, where the root comes first.
+    return certification.pem[0] === derTag.SEQUENCE ? leafFirst(chain) : chain;
+  }
   if (!outside?.length) {
     const {title} = certificationDataTypes[certification.type];
     throw unexpected(

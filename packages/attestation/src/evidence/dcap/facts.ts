@@ -98,6 +98,10 @@ export interface QuoteSignedFacts {
 
 export interface TcbLevelFacts {
   readonly platformLevel: TcbLevel;
+  /** Of the TDX module, where it is judged apart. */
+  readonly moduleLevel: QeLevel | null;
+  /** Where the platform's present state is known besides the one at launch (TDX 1.5). */
+  readonly currentLevels: {readonly platformLevel: TcbLevel; readonly moduleLevel: QeLevel | null} | null;
 }
 
 /** The platform as a whole. */

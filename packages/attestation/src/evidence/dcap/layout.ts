@@ -35,6 +35,18 @@ export const enclaveReport = layout("enclave report", 384, [
   field("reportData", 320, bytes(64)),
 ]);
 
+/** The signature data of a quote begins with this, after its length. */
+export const quoteKeySignature = layout("quote signature", 128, [
+  field("signature", 0, bytes(64)),
+  field("attestationKey", 64, bytes(64)),
+]);
+
+/** What vouches for the attestation key; then come authentication and certification data. */
+export const qeCertification = layout("QE report and signature", 448, [
+  field("qeReport", 0, bytes(384)),
+  field("qeReportSignature", 384, bytes(64)),
+]);
+
 /**
  * Certification data types 1 to 3: the PPID, in clear or encrypted, then this, then PCEID. Intel's documents leave the
  * PCEID out, and so does its sample quote; its library writes it.

@@ -8,8 +8,8 @@ import {type Check, fail, pass, passIf} from "../../checks/check.ts";
 import type {AttestationCode} from "../../codes.ts";
 import {findQeLevel, openQeIdentity, readQeIdentity} from "../../collateral/qe-identity.ts";
 import type {SignedJson} from "../../collateral/signed-json.ts";
-import {openTcbInfo, readTcbInfo} from "../../collateral/tcb-info.ts";
-import {convergeTcbStatus} from "../../collateral/tcb-status.ts";
+import {openTcbInfo, readTcbInfo, readTcbInfoId} from "../../collateral/tcb-info.ts";
+import {convergeTcbStatus, relaunchStatus} from "../../collateral/tcb-status.ts";
 import {markVerified} from "../../verified.ts";
 import type {Certificate} from "../../x509/certificate.ts";
 import {publicKeyFromCoordinates, verifyRawSignature} from "../../x509/public-key.ts";
@@ -28,15 +28,18 @@ import type {
   TcbStatusFacts,
 } from "./facts.ts";
 
-export const tcbInfoGenuine: Check<PartsFacts & SignerFacts, TcbInfoFacts> = {
+export const tcbInfoGenuine: Check<PartsFacts & SignerFacts & DcapQuoteFacts, TcbInfoFacts> = {
   id: "tcb-info",
   title: "The TCB info is the vendor's",
-  expects: "strict JSON of version 2 or 3, signed byte for byte by the TCB signing certificate",
+  expects: "strict JSON of version 2 or 3 for this TEE, signed byte for byte by the TCB signing certificate",
   source: "PCS, signed documents",
-  codes: ["TCB_INFO_FORMAT", "TCB_INFO_SIGNATURE"],
-  run: async ({parts, tcbInfoSigner}) => {
+  codes: ["TCB_INFO_FORMAT", "TCB_INFO_SIGNATURE", "TCB_INFO_ID"],
+  run: async ({parts, tcbInfoSigner, collateralIds}) => {
     const signed = openTcbInfo(parts.tcbInfo);
     await requireSignature(signed, tcbInfoSigner, "TCB_INFO_SIGNATURE");
+    // The identifier decides which members there are, so that a wrong one comes before the flaws that it causes.
+    const id = readTcbInfoId(signed.body);
+    if (id !== collateralIds.tcbInfo) return fail("TCB_INFO_ID", id, collateralIds.tcbInfo);
     const tcbInfo = readTcbInfo(signed.body);
     return pass(
       `version ${tcbInfo.version}, ${tcbInfo.levels.length} levels, evaluation ${tcbInfo.tcbEvaluationDataNumber}`,
@@ -56,14 +59,13 @@ export const tcbInfoCurrent: Check<DcapStart & TcbInfoFacts, object> = {
   run: ({tcbInfo, at}) => current(tcbInfo, at, "TCB_INFO_EXPIRED", "TCB_INFO_NOT_YET_VALID"),
 };
 
-export const tcbInfoFits: Check<DcapQuoteFacts & TcbInfoFacts & PckExtensionFacts, object> = {
+export const tcbInfoFits: Check<TcbInfoFacts & PckExtensionFacts, object> = {
   id: "tcb-info-platform",
   title: "The TCB info is about this platform",
-  expects: "identifier of this TEE; FMSPC and PCEID of the PCK certificate",
+  expects: "FMSPC and PCEID of the PCK certificate",
   source: "PCS, TCB info",
-  codes: ["TCB_INFO_ID", "FMSPC_MISMATCH", "PCEID_MISMATCH"],
-  run: ({tcbInfo, platform, collateralIds}) => {
-    if (tcbInfo.id !== collateralIds.tcbInfo) return fail("TCB_INFO_ID", tcbInfo.id, collateralIds.tcbInfo);
+  codes: ["FMSPC_MISMATCH", "PCEID_MISMATCH"],
+  run: ({tcbInfo, platform}) => {
     if (!equalBytes(tcbInfo.fmspc, platform.fmspc)) {
       return fail("FMSPC_MISMATCH", `FMSPC ${encodeHex(tcbInfo.fmspc)}`, encodeHex(platform.fmspc));
     }
@@ -202,14 +204,19 @@ export const tcbConverged: Check<TcbInfoFacts & QeIdentityFacts & TcbLevelFacts 
   expects: "the platform's level and its parts', as one status",
   source: "PCS, TCB statuses",
   codes: [],
-  run: ({tcbInfo, qeIdentity, platformLevel, qeLevel}) => {
+  run: ({tcbInfo, qeIdentity, platformLevel, moduleLevel, currentLevels, qeLevel}) => {
+    const statusOf = ({platformLevel: platform, moduleLevel: module}: Omit<TcbLevelFacts, "currentLevels">) =>
+      convergeTcbStatus(platform.status, [qeLevel.status, ...(module ? [module.status] : [])]);
+    const launch = statusOf({platformLevel, moduleLevel});
+    const levels = [platformLevel, qeLevel, ...(moduleLevel ? [moduleLevel] : [])];
     const tcb = {
-      status: convergeTcbStatus(platformLevel.status, [qeLevel.status]),
-      advisories: [...new Set([...platformLevel.advisories, ...qeLevel.advisories])].sort(),
-      date: Math.min(platformLevel.date, qeLevel.date),
+      status: currentLevels ? relaunchStatus(launch, statusOf(currentLevels)) : launch,
+      advisories: [...new Set(levels.flatMap(({advisories}) => advisories))].sort(),
+      date: Math.min(...levels.map(({date}) => date)),
       evaluationDataNumber: Math.min(tcbInfo.tcbEvaluationDataNumber, qeIdentity.tcbEvaluationDataNumber),
     };
-    return pass(`${tcb.status} (platform ${platformLevel.status}, quoting enclave ${qeLevel.status})`, {tcb});
+    const module = moduleLevel ? `, TDX module ${moduleLevel.status}` : "";
+    return pass(`${tcb.status} (platform ${platformLevel.status}, quoting enclave ${qeLevel.status}${module})`, {tcb});
   },
 };
 

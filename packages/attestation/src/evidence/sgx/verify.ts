@@ -5,17 +5,6 @@
 import {type Check, checksFrom, fail, pass} from "../../checks/check.ts";
 import {findTcbLevel} from "../../collateral/tcb-info.ts";
 import {markVerified, type Verified} from "../../verified.ts";
-import {
-  certificatesReadable,
-  collateralPresent,
-  collateralSigners,
-  crlsValid,
-  pckChainValid,
-  pckDates,
-  pckExtension,
-  pckNotRevoked,
-  rootTrusted,
-} from "../dcap/chains.ts";
 import type {
   DcapQuoteFacts,
   DcapStart,
@@ -25,23 +14,16 @@ import type {
   TcbLevelFacts,
 } from "../dcap/facts.ts";
 import type {EnclaveReport} from "../dcap/layout.ts";
-import {
-  qeIdentityCurrent,
-  qeIdentityGenuine,
-  qeIsVendors,
-  qeLevelFound,
-  qeReportSigned,
-  qeVouchesForKey,
-  quoteSigned,
-  tcbConverged,
-  tcbInfoCurrent,
-  tcbInfoFits,
-  tcbInfoGenuine,
-} from "../dcap/statements.ts";
+import type {QuoteForm, TrailingBytes} from "../dcap/quote.ts";
+import {dcapFacts, dcapGenuine} from "../dcap/sequence.ts";
+import {tcbConverged} from "../dcap/statements.ts";
 import {parseQuoteHeader, parseSgxQuote, type SgxQuote} from "./parse.ts";
 
 export interface SgxStart extends DcapStart {
   readonly quoteBytes: Uint8Array;
+  /** The versions that the kind of evidence allows. */
+  readonly form: QuoteForm<EnclaveReport>;
+  readonly trailingBytes: TrailingBytes;
 }
 
 export interface SgxQuoteFacts extends DcapQuoteFacts {
@@ -56,10 +38,10 @@ export interface SgxEnclaveFacts {
 const headerSupported: Check<SgxStart, object> = {
   id: "quote-header",
   title: "The quote is of a supported kind",
-  expects: "version 3, ECDSA P-256, SGX, Intel's quoting enclave",
+  expects: "version 3 (or 4 or 5), ECDSA P-256, SGX, Intel's quoting enclave",
   source: "Quote Library, quote format",
   codes: ["QUOTE_FORMAT", "QUOTE_VERSION", "QUOTE_KEY_TYPE", "QUOTE_TEE_TYPE", "QE_VENDOR"],
-  run: ({quoteBytes}) => pass(`version ${parseQuoteHeader(quoteBytes).version}`, {}),
+  run: ({quoteBytes, form}) => pass(`version ${parseQuoteHeader(quoteBytes, form).version}`, {}),
 };
 
 const quoteReadable: Check<SgxStart, SgxQuoteFacts> = {
@@ -68,19 +50,11 @@ const quoteReadable: Check<SgxStart, SgxQuoteFacts> = {
   expects: "lengths that fit each other, nothing after the end",
   source: "Quote Library, quote format",
   codes: ["QUOTE_FORMAT", "CERT_DATA_TYPE"],
-  run: ({quoteBytes}) => {
-    const quote = parseSgxQuote(quoteBytes);
+  run: ({quoteBytes, form, trailingBytes}) => {
+    const quote = parseSgxQuote(quoteBytes, form, trailingBytes);
     return pass(`${quoteBytes.length} bytes, certification data type ${quote.certification.type}`, {
       quote,
-      certification: quote.certification,
-      qeReport: quote.qeReport,
-      qeReportBytes: quote.qeReportBytes,
-      qeReportSignature: quote.qeReportSignature,
-      qeAuthenticationData: quote.qeAuthenticationData,
-      attestationKey: quote.attestationKey,
-      quoteSignature: quote.signature,
-      quoteSignedBytes: quote.signedBytes,
-      collateralIds: {tcbInfo: "SGX", qeIdentity: "QE"} as const,
+      ...dcapFacts(quote, {tcbInfo: "SGX", qeIdentity: "QE"}),
     });
   },
 };
@@ -105,31 +79,15 @@ const tcbLevelFound: Check<
         `components ${lowest.components.join(" ")}, PCESVN ${lowest.pceSvn} at least`,
       );
     }
-    return pass(`${found}: ${platformLevel.status}`, {platformLevel, enclave: markVerified(quote.report)});
+    return pass(`${found}: ${platformLevel.status}`, {
+      platformLevel,
+      moduleLevel: null,
+      currentLevels: null,
+      enclave: markVerified(quote.report),
+    });
   },
 };
 
-export const sgxChecks = checksFrom<SgxStart>()
-  .followedBy(headerSupported)
-  .followedBy(quoteReadable)
-  .followedBy(collateralPresent)
-  .followedBy(certificatesReadable)
-  .followedBy(rootTrusted)
-  .followedBy(pckChainValid)
-  .followedBy(pckDates)
-  .followedBy(pckExtension)
-  .followedBy(crlsValid)
-  .followedBy(pckNotRevoked)
-  .followedBy(collateralSigners)
-  .followedBy(tcbInfoGenuine)
-  .followedBy(tcbInfoCurrent)
-  .followedBy(tcbInfoFits)
-  .followedBy(qeIdentityGenuine)
-  .followedBy(qeIdentityCurrent)
-  .followedBy(qeReportSigned)
-  .followedBy(qeVouchesForKey)
-  .followedBy(qeIsVendors)
-  .followedBy(qeLevelFound)
-  .followedBy(quoteSigned)
+export const sgxChecks = dcapGenuine(checksFrom<SgxStart>().followedBy(headerSupported).followedBy(quoteReadable))
   .followedBy(tcbLevelFound)
   .followedBy(tcbConverged);

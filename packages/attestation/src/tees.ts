@@ -1,0 +1,107 @@
+/** The kinds of TEE as rows of one table: what each one's evidence consists of, its checks, and its words in the report. */
+import type {CheckSequence} from "./checks/check.ts";
+import type {TrustedRoot} from "./evidence/dcap/facts.ts";
+import type {TrailingBytes} from "./evidence/dcap/quote.ts";
+import type {Evidence, SgxCollateral} from "./evidence/evidence.ts";
+import {sgxForms} from "./evidence/sgx/parse.ts";
+import {sgxChecks} from "./evidence/sgx/verify.ts";
+import {tdxChecks} from "./evidence/tdx/verify.ts";
+import {type GenuineSgx, sgxPolicyChecks} from "./policy/match.ts";
+import {type GenuineTdx, tdxPolicyChecks} from "./policy/match-tdx.ts";
+import type {Policy, Tee} from "./policy/schema.ts";
+import {type Description, describeSgx, describeTdx} from "./report/describe-dcap.ts";
+
+/** A copy of evidence, taken at the door. */
+export interface EvidenceSnapshot {
+  readonly kind: Evidence["kind"];
+  readonly bytes: Uint8Array;
+  readonly collateral: Readonly<Record<string, Uint8Array>>;
+}
+
+interface EvidenceKind {
+  readonly tee: keyof typeof teeVerifiers;
+  /** The member that holds the evidence itself. */
+  readonly main: string;
+  /** The members of its collateral. */
+  readonly parts: readonly string[];
+}
+
+const dcapParts = [
+  "tcbInfo",
+  "tcbInfoIssuerChain",
+  "qeIdentity",
+  "qeIdentityIssuerChain",
+  "pckCrl",
+  "pckCrlIssuerChain",
+  "rootCrl",
+  "pckChain",
+] as const satisfies readonly (keyof SgxCollateral)[];
+
+export const evidenceKinds: Readonly<Record<Evidence["kind"], EvidenceKind>> = {
+  "sgx-quote-v3": {tee: "sgx", main: "quote", parts: dcapParts},
+  "sgx-quote": {tee: "sgx", main: "quote", parts: dcapParts},
+  "tdx-quote": {tee: "tdx", main: "quote", parts: dcapParts},
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: each row's facts meet their types where its sequences are built
+type AnySequence = CheckSequence<any, any>;
+
+export interface TeeVerifier {
+  readonly tee: Tee;
+  readonly checks: AnySequence;
+  readonly policyChecks: AnySequence;
+  /** What the checks begin with. */
+  readonly start: (
+    snapshot: EvidenceSnapshot,
+    policy: Policy,
+    trustedRoots: readonly TrustedRoot[],
+    at: number,
+  ) => object;
+  /** Of genuine evidence: the bytes that bind it to a session. */
+  readonly reportData: (facts: object) => Uint8Array | null;
+  /** Whether these are the facts of genuine evidence. */
+  readonly isGenuine: (facts: object) => boolean;
+  readonly describe: (facts: object) => Description;
+}
+
+export const teeVerifiers = {
+  sgx: {
+    tee: "sgx",
+    checks: sgxChecks,
+    policyChecks: sgxPolicyChecks,
+    start: ({kind, bytes, collateral}, policy, trustedRoots, at) => ({
+      quoteBytes: bytes,
+      form: sgxForms[kind as keyof typeof sgxForms],
+      trailingBytes: trailingBytesOf(policy, "sgx"),
+      collateral,
+      trustedRoots,
+      at,
+    }),
+    reportData: (facts) => (facts as GenuineSgx).enclave.reportData,
+    isGenuine: (facts) => "tcb" in facts,
+    describe: describeSgx,
+  },
+  tdx: {
+    tee: "tdx",
+    checks: tdxChecks,
+    policyChecks: tdxPolicyChecks,
+    start: ({bytes, collateral}, policy, trustedRoots, at) => ({
+      quoteBytes: bytes,
+      trailingBytes: trailingBytesOf(policy, "tdx"),
+      collateral,
+      trustedRoots,
+      at,
+    }),
+    reportData: (facts) => (facts as GenuineTdx).td.reportData,
+    isGenuine: (facts) => "tcb" in facts,
+    describe: describeTdx,
+  },
+} as const satisfies Readonly<Partial<Record<Tee, TeeVerifier>>>;
+
+/** What any identity of this TEE allows: the parser comes before the choice of the identity, which checks it again. */
+function trailingBytesOf({identities}: Policy, tee: Tee): TrailingBytes {
+  const allowed = identities.flatMap((identity) =>
+    identity.tee === tee && "trailingBytes" in identity ? [identity.trailingBytes] : [],
+  );
+  return (["allow", "allow-zero"] as const).find((item) => allowed.includes(item)) ?? "refuse";
+}
