@@ -57,10 +57,10 @@ export const certificatesReadable: Check<DcapQuoteFacts & PartsFacts, ChainsFact
   codes: ["CERT_DATA_TYPE", "CERT_FORMAT", "CERT_CHAIN"],
   run: ({certification, parts}) => {
     const pck = nonEmpty("PCK", pckChain(certification, parts.pckChain));
-    const tcbInfo = nonEmpty("TCB info", parseCertificates(parts.tcbInfoIssuerChain));
+    const tcbInfo = nonEmpty("TCB info", leafFirst(parseCertificates(parts.tcbInfoIssuerChain)));
     const qeIdentity = sameIssuerChain(parts)
       ? tcbInfo
-      : nonEmpty("QE identity", parseCertificates(parts.qeIdentityIssuerChain));
+      : nonEmpty("QE identity", leafFirst(parseCertificates(parts.qeIdentityIssuerChain)));
     const chains = {pck, tcbInfo, qeIdentity};
     return pass(`${chains.pck.length} + ${chains.tcbInfo.length} + ${chains.qeIdentity.length} certificates`, {chains});
   },
@@ -219,7 +219,7 @@ function nonEmpty(what: string, [leaf, ...issuers]: readonly Certificate[]): Cer
   return [leaf, ...issuers];
 }
 
-/** Services answer leaf and issuers apart, and people join them in either order; inside quotes the order is fixed. */
+/** Services answer leaf and issuers apart, and people join them in either order; in quotes the order is fixed. */
 function leafFirst(chain: readonly Certificate[]): readonly Certificate[] {
   const rank = (certificate: Certificate) => (isSelfIssued(certificate) ? 2 : certificate.isAuthority ? 1 : 0);
   return [...chain].sort((a, b) => rank(a) - rank(b));
