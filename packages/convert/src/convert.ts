@@ -1,6 +1,8 @@
 /** The pipeline: read → import → passes → lower → passes → emit. */
+import type {Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
+import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
 import {printGraph} from "./ir/text.ts";
@@ -35,6 +37,8 @@ export interface ConvertOptions {
    * in the report, and has seven digits; `refuse` throws `CONVERT_PRECISION`, for those who need more than that.
    */
   readonly float64?: "narrow" | "refuse";
+  /** Keeps the source graph, so that the result's `reference` can compute what TensorFlow would. Default: false. */
+  readonly reference?: boolean;
   readonly limits?: Partial<ConvertLimits>;
 }
 
@@ -54,6 +58,12 @@ export interface ConvertResult {
     readonly inputs: readonly SignatureTensor[];
     readonly outputs: readonly SignatureTensor[];
   };
+  /**
+   * The source graph's outputs for given inputs, by name, from the reference evaluator; there if `reference` was asked
+   * for and the source isn't TensorFlow Lite already. Throws `CONVERT_NO_REFERENCE`, `CONVERT_INPUT_SHAPE`, and
+   * `CONVERT_SHAPE` where the inputs don't fit.
+   */
+  readonly reference?: (inputs: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
 }
 
 /**
@@ -86,7 +96,7 @@ export interface Source {
 /** All that comes after reading. */
 export function convertSource(
   source: Source,
-  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64">,
+  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "reference">,
 ): ConvertResult {
   const counts = new Map<string, number>();
   const run = (start: Graph, passes: readonly Pass[]) =>
@@ -126,6 +136,7 @@ export function convertSource(
       inputs: finished.inputs.map((port) => describePort(finished, port)),
       outputs: finished.outputs.map((port) => describePort(finished, port)),
     },
+    ...(options.reference && {reference: (inputs) => evaluateGraph(source.graph, inputs)}),
   };
 }
 

@@ -6,6 +6,7 @@ export {
   type SavedModelOptions,
   type SavedModelStructure,
 } from "./convert-saved-model.ts";
+export {compareOutputs, type OutputDifference} from "./evaluate/compare.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
 export {type ConvertLimits, defaultLimits} from "./limits.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";

@@ -69,7 +69,7 @@ export async function readGoldens(testCase: Pick<Case, "io" | "inputs" | "output
 export type Outcome =
   | {readonly kind: "right"}
   /** A coded error instead of numbers: converting, or by the engine. */
-  | {readonly kind: "refused"; readonly by: "convert" | "engine"; readonly reason: string}
+  | {readonly kind: "refused"; readonly by: "convert" | "engine" | "reference"; readonly reason: string}
   | {readonly kind: "wrong"; readonly reason: string};
 
 /** Converts, runs in the engine, compares with the goldens. Errors without a code are not caught. */
@@ -129,6 +129,23 @@ export async function judgeAll(
   return outcomes;
 }
 
+/** {@link judge} for the reference evaluator instead of the engine: what `convert --check` takes for TensorFlow's numbers. */
+export async function judgeReference(testCase: Case): Promise<Outcome> {
+  const goldens = await readGoldens(testCase);
+  let converted: ConvertResult;
+  try {
+    converted = convert(readModelFile(testCase.file), {outputs: [...goldens.outputs.keys()], reference: true});
+  } catch (error) {
+    return refusal("convert", error);
+  }
+  try {
+    const outputs = converted.reference!(goldens.inputs);
+    return compare(testCase, goldens.outputs, Object.fromEntries(outputs));
+  } catch (error) {
+    return refusal("reference", error);
+  }
+}
+
 /**
  * Whether a case asks for more digits than float32 has: half a unit in the last place, relative to the number. Who needs
  * them asks for a refusal (`float64: "refuse"`), and so does such a case. Cases that float32 can meet never do.
@@ -139,7 +156,7 @@ function fail(message: string): never {
   throw new Error(message);
 }
 
-function refusal(by: "convert" | "engine", error: unknown): Outcome {
+function refusal(by: "convert" | "engine" | "reference", error: unknown): Outcome {
   if (!(error instanceof TfTrustedError)) throw error;
   return {kind: "refused", by, reason: `${error.code}: ${error.message.split("\n").slice(0, 2).join(" ")}`};
 }

@@ -1,14 +1,17 @@
 /** `tf-trusted convert`: a frozen graph to a TensorFlow Lite file. */
 import {join} from "node:path";
-import {parseShapeRequest, wholeNumber} from "../arguments.ts";
+import {parseShapeRequest, positiveNumber, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
-import {defineCommand} from "../command.ts";
+import {type Context, defineCommand} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
 import {makeFolder, writeOutputFile} from "../files.ts";
-import {openModel} from "../model/open-model.ts";
+import {type CheckResult, checkModel, randomInputs} from "../model/check-model.ts";
+import {type OpenedModel, openModel} from "../model/open-model.ts";
+import {prepareInputs} from "../model/prepare-inputs.ts";
 import {listOperators, renderPorts} from "../render/ports.ts";
-import {formatBytes, formatMs} from "../render/quantities.ts";
-import {printable} from "../render/style.ts";
+import {formatBytes, formatMs, formatShape} from "../render/quantities.ts";
+import {printable, type Style} from "../render/style.ts";
+import {readInputFiles} from "./prediction-flags.ts";
 
 export const convertCommand = defineCommand({
   name: "convert",
@@ -33,6 +36,19 @@ export const convertCommand = defineCommand({
     },
     signature: {value: "NAME", help: "of a SavedModel with several", byDefault: "serving_default"},
     "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
+    check: {help: "run the source graph and the result on the same inputs, and report the largest difference"},
+    "input-file": {
+      value: "FILE",
+      repeat: true,
+      help: "with --check: inputs as in run, .npz or .npy",
+      byDefault: "random numbers",
+    },
+    tolerance: {
+      value: "NUMBER",
+      parse: positiveNumber,
+      help: "with --check: fail beyond this part of an output's largest value",
+      byDefault: "0.001",
+    },
     "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
   },
   examples: [
@@ -41,13 +57,21 @@ export const convertCommand = defineCommand({
       what: "all inputs and outputs of the graph",
     },
     {
+      line: "convert fixtures/digits/digits.pb --output-file digits.tflite --check",
+      what: "and compare the result with the source graph on random inputs",
+    },
+    {
       line: "convert fixtures/digits/digits.pb --output-file digits.tflite --output-name probabilities --input-shape image=1,8,8,1",
       what: "one output, and a fixed shape",
     },
   ],
-  async run([path], flags, {print, progress}) {
+  async run([path], flags, context) {
+    const {print, progress} = context;
     const target = flags["output-file"];
     if (target === undefined) throw new CliError("CLI_USAGE", "convert needs --output-file FILE");
+    if (!flags.check && (flags["input-file"].length > 0 || flags.tolerance !== undefined)) {
+      throw new CliError("CLI_USAGE", "--input-file and --tolerance are for --check");
+    }
     progress.step(`Converting ${path}`);
     const dumps: (readonly [string, string])[] = [];
     const opened = await openModel(
@@ -59,11 +83,16 @@ export const convertCommand = defineCommand({
         batchSize: flags["batch-size"],
         signature: flags.signature,
       },
-      flags["dump-passes"] === undefined ? {} : {dumpPass: (name, text) => dumps.push([name, text])},
+      {
+        reference: flags.check === true,
+        ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
+      },
     );
     const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;
     const dumped = await writeDumps(flags["dump-passes"], dumps);
     await writeOutputFile(target, model);
+    const tolerance = flags.tolerance ?? defaultTolerance;
+    const check = flags.check === true ? await checkAgainstSource(opened, flags, context) : undefined;
     await print({
       json: {
         model: path!,
@@ -79,6 +108,7 @@ export const convertCommand = defineCommand({
         passes: report.passes,
         notes: report.notes,
         dumps: dumped,
+        ...(check && {check: checkToJson(check, tolerance)}),
       },
       text: (style, columns) => {
         const sizes = `${formatBytes(sourceBytes)} → ${formatBytes(model.length)}, in ${formatMs(convertMs)}`;
@@ -96,14 +126,83 @@ export const convertCommand = defineCommand({
           "",
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
           ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
+          ...(check ? ["", renderCheck(check, tolerance, style)] : []),
           ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
         ];
         return `${lines.join("\n")}\n`;
       },
     });
+    if (check) refuseDifferences(check, tolerance);
     return exitCodes.done;
   },
 });
+
+/** Of the largest value of an output: what float32 sums in another order differ by, and far below what a fault does. */
+const defaultTolerance = 1e-3;
+
+/** Of the random inputs: the same for everybody who compares results. */
+const randomSeed = 1;
+
+async function checkAgainstSource(
+  opened: OpenedModel,
+  flags: {readonly "input-file": readonly string[]; readonly "input-name": readonly string[]},
+  {progress, note, noteStyle}: Context,
+): Promise<CheckResult> {
+  const files = await readInputFiles(flags["input-file"]);
+  const {tensors, notes} =
+    files.length === 0
+      ? {tensors: randomInputs(opened.inputs, randomSeed), notes: []}
+      : prepareInputs(opened.inputs, files, {inputNames: flags["input-name"], shapes: []});
+  for (const text of notes) note(`${noteStyle.yellow("note")} ${printable(text)}`);
+  progress.step("Checking");
+  return checkModel(opened, tensors);
+}
+
+function renderCheck({outputs, engineMs, referenceMs}: CheckResult, tolerance: number, style: Style): string {
+  const lines = outputs.map(({name, dtype, shape, largest, relative, at, mismatch}) => {
+    const mark = relative <= tolerance ? style.green("✓") : style.red("✗");
+    const told =
+      mismatch ??
+      (largest === 0
+        ? "equal"
+        : `largest difference ${formatDifference(largest)}, ${formatDifference(relative)} of the largest value, at [${at.join(", ")}]`);
+    return `${mark} ${printable(name)} ${style.dim(`${dtype} ${formatShape(shape)}`)}  ${printable(told)}`;
+  });
+  const times = style.dim(`engine ${formatMs(engineMs)}, reference ${formatMs(referenceMs)}`);
+  return [`${style.bold("check")}  ${times}`, ...lines].join("\n");
+}
+
+/** JSON has no infinity: null. */
+function checkToJson({outputs, engineMs, referenceMs}: CheckResult, tolerance: number) {
+  const finite = (value: number) => (Number.isFinite(value) ? value : null);
+  return {
+    tolerance,
+    engineMs,
+    referenceMs,
+    outputs: outputs.map(({name, dtype, shape, largest, relative, at, mismatch}) => ({
+      name,
+      dtype,
+      shape,
+      largest: finite(largest),
+      relative: finite(relative),
+      at,
+      within: relative <= tolerance,
+      ...(mismatch !== undefined && {mismatch}),
+    })),
+  };
+}
+
+const formatDifference = (value: number): string => (Number.isFinite(value) ? value.toPrecision(2) : "infinite");
+
+/** Throws `CLI_CHECK`. */
+function refuseDifferences({outputs}: CheckResult, tolerance: number): void {
+  const far = outputs.filter(({relative}) => !(relative <= tolerance));
+  if (far.length === 0) return;
+  const told = far.map(({name, relative, mismatch}) => `"${name}": ${mismatch ?? formatDifference(relative)}`);
+  throw new CliError("CLI_CHECK", `outputs beyond ${tolerance} of their largest value: ${told.join("; ")}`, {
+    details: {outputs: far.map(({name}) => name), tolerance},
+  });
+}
 
 /** `03-fold-constants.txt`: sorted by name they are in order. */
 async function writeDumps(

@@ -2,11 +2,11 @@
  * Constant folding: nodes of constant inputs are computed by the reference evaluator, and integer values that follow from
  * shapes become constants (specs/convert.md §4.10). What would grow beyond a megabyte is left to the run time.
  */
-import type {DType, Tensor} from "@tf-trusted/tensor";
+import type {Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
-import {isKnown, isStatic} from "../ir/dims.ts";
+import {isStatic} from "../ir/dims.ts";
 import type {TensorType} from "../ir/graph.ts";
-import {makeTensor, maxFoldedBytes, sizeOfType} from "../ops/elements.ts";
+import {maxFoldedBytes, sizeOfType, valueOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
 
@@ -22,7 +22,7 @@ export const fold: Pass = {
       if (row === undefined) return undefined;
       const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
       const types = row.infer(site);
-      const known = types.map(fromElements);
+      const known = types.map(valueOfType);
       const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
       if (values === undefined) return undefined;
       tally("constants folded");
@@ -37,12 +37,6 @@ export const fold: Pass = {
       }
     }),
 };
-
-function fromElements(type: TensorType): Tensor | undefined {
-  if (!type.elements?.every(isKnown) || !isStatic(type.shape)) return undefined;
-  const elements = type.elements as readonly number[];
-  return makeTensor(type.dtype as DType, type.shape, (i) => elements[i]!);
-}
 
 function isBounded(type: TensorType, inputs: readonly Tensor[]): boolean {
   return sizeOfType(type) <= Math.max(maxFoldedBytes, ...inputs.map((input) => 2 * input.bytes.length));

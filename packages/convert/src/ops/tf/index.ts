@@ -16,8 +16,9 @@ import {resizeOperators} from "./resize.ts";
 import {selection} from "./selection.ts";
 import {slices} from "./slices.ts";
 import {stitching} from "./stitching.ts";
+import {withValues} from "./values/index.ts";
 
-export const tfOperators: readonly Operator[] = [
+const families: readonly Operator[] = [
   ...arrays,
   ...slices,
   ...elementwise,
@@ -35,5 +36,7 @@ export const tfOperators: readonly Operator[] = [
   ...linearAlgebra,
   ...stitching,
 ];
+
+export const tfOperators: readonly Operator[] = families.map(withValues);
 
 export const tfTable = operatorTable(tfOperators);
