@@ -2,6 +2,7 @@
 import type {Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
+import {findCut} from "./cut.ts";
 import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
@@ -16,7 +17,7 @@ import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphde
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
-import {type ConvertReport, countBy, unsupportedError} from "./report.ts";
+import {type Change, type ConvertReport, countBy, findDecomposed, unsupportedError} from "./report.ts";
 import {emitModel, signatureKey} from "./tflite/emit.ts";
 
 export type ModelFormat = "auto" | "graphdef" | "graphdef-text" | "tflite";
@@ -98,24 +99,38 @@ export function convertSource(
   source: Source,
   options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "reference">,
 ): ConvertResult {
-  const counts = new Map<string, number>();
+  const changes = new Map<
+    string,
+    {readonly effect: Change["effect"]; readonly what: string; readonly nodes: string[]}
+  >();
+  const change = (effect: Change["effect"], what: string, nodes: readonly string[]) => {
+    const known = changes.get(what);
+    if (known) known.nodes.push(...nodes);
+    else changes.set(what, {effect, what, nodes: [...nodes]});
+  };
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
-      const next = runPass(pass, graph, (what, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by));
+      const next = runPass(pass, graph, (what, nodes) =>
+        change(pass.effect ?? "rewritten", what, typeof nodes === "string" ? [nodes] : nodes),
+      );
       check(next, pass.name, options);
       return next;
     }, start);
 
   check(source.graph, "import", options);
   const prepared = run(source.graph, sourcePasses);
-  const rounded = counts.get(tallyOf("float64")) ?? 0;
+  const rounded = changes.get(tallyOf("float64"))?.nodes.length ?? 0;
   if (options.float64 === "refuse" && rounded > 0) {
     throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
   }
   const lowered = lowerGraph(prepared);
-  if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
+  if (lowered.unsupported.length > 0) {
+    const names = new Set(lowered.unsupported.map(({node}) => node));
+    throw unsupportedError(lowered.unsupported, findCut(source.graph, names));
+  }
   check(lowered.graph, "lower", options);
   const finished = run(lowered.graph, targetPasses);
+  for (const [what, nodes] of findDecomposed(prepared, finished)) change("decomposed", what, nodes);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
@@ -123,7 +138,7 @@ export function convertSource(
     model,
     report: {
       format: source.format,
-      passes: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      changes: [...changes.values()],
       notes: [...source.notes, ...lowered.notes],
       sourceOperators: countBy(
         [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
@@ -198,7 +213,7 @@ function passThrough(bytes: Uint8Array): ConvertResult {
   );
   return {
     model: bytes,
-    report: {format: "tflite", passes: {}, notes: [], sourceOperators: operators, operators, modelBytes: bytes.length},
+    report: {format: "tflite", changes: [], notes: [], sourceOperators: operators, operators, modelBytes: bytes.length},
     signature: {
       name: signature?.key ?? signatureKey,
       inputs: (signature?.inputs ?? ports(graph?.inputs ?? [])).map(({name, tensor}) => describe(name, tensor)),

@@ -1,5 +1,6 @@
 /** `tf-trusted convert`: a frozen graph to a TensorFlow Lite file. */
 import {join} from "node:path";
+import type {Change} from "@tf-trusted/convert";
 import {parseShapeRequest, positiveNumber, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {type Context, defineCommand} from "../command.ts";
@@ -105,7 +106,7 @@ export const convertCommand = defineCommand({
         outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
         sourceOperators: report.sourceOperators,
         operators: report.operators,
-        passes: report.passes,
+        changes: report.changes.map(({effect, what, nodes}) => ({effect, what, nodes})),
         notes: report.notes,
         dumps: dumped,
         ...(check && {check: checkToJson(check, tolerance)}),
@@ -125,6 +126,7 @@ export const convertCommand = defineCommand({
           ),
           "",
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
+          ...renderChanges(report.changes, style),
           ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
           ...(check ? ["", renderCheck(check, tolerance, style)] : []),
           ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
@@ -202,6 +204,16 @@ function refuseDifferences({outputs}: CheckResult, tolerance: number): void {
   throw new CliError("CLI_CHECK", `outputs beyond ${tolerance} of their largest value: ${told.join("; ")}`, {
     details: {outputs: far.map(({name}) => name), tolerance},
   });
+}
+
+/** One line an effect: `fused  4 activations fused, 5 biases fused`. */
+function renderChanges(changes: readonly Change[], style: Style): string[] {
+  const byEffect = new Map<string, string[]>();
+  for (const {effect, what, nodes} of changes) {
+    const told = `${nodes.length} × ${what}`;
+    byEffect.set(effect, [...(byEffect.get(effect) ?? []), told]);
+  }
+  return [...byEffect].map(([effect, told]) => `${style.bold(effect)}  ${told.join("; ")}`);
 }
 
 /** `03-fold-constants.txt`: sorted by name they are in order. */

@@ -5,7 +5,7 @@
 import type {Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
 import {isStatic} from "../ir/dims.ts";
-import type {TensorType} from "../ir/graph.ts";
+import {originOf, type TensorType} from "../ir/graph.ts";
 import {maxFoldedBytes, sizeOfType, valueOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
@@ -15,6 +15,7 @@ const maxFoldedSteps = 1e7;
 
 export const fold: Pass = {
   name: "fold",
+  effect: "folded",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       if (!node.op.startsWith("tf.") || node.outputs.length === 0) return undefined;
@@ -25,7 +26,7 @@ export const fold: Pass = {
       const known = types.map(valueOfType);
       const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
       if (values === undefined) return undefined;
-      tally("constants folded");
+      tally("constants folded", originOf(node));
       return values.map((value, i) => b.constant(value, i === 0 ? `${node.name}/value` : `${node.name}/value_${i}`));
 
       function evaluate(): Tensor[] | undefined {

@@ -5,6 +5,7 @@ import {audio} from "./audio.ts";
 import {complex} from "./complex.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
+import {frontEnds} from "./front-ends.ts";
 import {imageOperators} from "./images.ts";
 import {linearAlgebra} from "./linear-algebra.ts";
 import {lists} from "./lists.ts";
@@ -33,6 +34,7 @@ const families: readonly Operator[] = [
   ...reduce,
   ...selection,
   ...complex,
+  ...frontEnds,
   ...linearAlgebra,
   ...stitching,
 ];
