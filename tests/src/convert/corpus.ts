@@ -5,7 +5,7 @@ import {fileURLToPath} from "node:url";
 import {type ConvertOptions, type ConvertResult, convert} from "@tf-trusted/convert";
 import {TfTrustedError} from "@tf-trusted/core";
 import type {Engine} from "@tf-trusted/litert";
-import {bfloat16ToNumber, float16ToNumber, readNpz, type Tensor} from "@tf-trusted/tensor";
+import {bfloat16ToNumber, float16ToNumber, readNpz, Tensor} from "@tf-trusted/tensor";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const shared = process.env.TF_TRUSTED_CORPUS ?? resolve(root, "../shared");
@@ -161,7 +161,24 @@ function refusal(by: "convert" | "engine" | "reference", error: unknown): Outcom
   return {kind: "refused", by, reason: `${error.code}: ${error.message.split("\n").slice(0, 2).join(" ")}`};
 }
 
-function compare(
+/** Whether dimension 0 of every input is open, so that the model takes batches. */
+export const hasOpenBatch = ({inputs}: Case): boolean =>
+  inputs.length > 0 && inputs.every(({shape}) => (shape?.[0] ?? 0) === -1 || shape?.[0] === null);
+
+/** A tensor of `batch` rows: those of `tensor`, over and over. */
+export function batchOf(tensor: Tensor, batch: number): Tensor {
+  const rows = tensor.shape[0]!;
+  const width = tensor.bytes.length / rows;
+  const bytes = new Uint8Array(batch * width);
+  for (let row = 0; row < batch; row++) {
+    const from = (row % rows) * width;
+    bytes.set(tensor.bytes.subarray(from, from + width), row * width);
+  }
+  return new Tensor(tensor.dtype, [batch, ...tensor.shape.slice(1)], bytes);
+}
+
+/** Values, dtypes and shapes against goldens. */
+export function compare(
   testCase: Pick<Case, "tol" | "compare">,
   wanted: ReadonlyMap<string, Tensor>,
   found: Readonly<Record<string, Tensor>>,
