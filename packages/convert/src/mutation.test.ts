@@ -8,7 +8,7 @@ import {encodeGraphText} from "./testing/graph-bytes.ts";
 import {smallNet} from "./testing/graphs.ts";
 import {mutants} from "./testing/mutate.ts";
 
-const limits = {maxConstantBytes: 1 << 24};
+const limits = {maxConstantBytes: 1 << 24, maxTensorBytes: 1 << 28};
 
 function survive(bytes: Uint8Array): "converted" | "refused" {
   const start = performance.now();
