@@ -6,6 +6,7 @@ export {
   type SavedModelOptions,
   type SavedModelStructure,
 } from "./convert-saved-model.ts";
+export {convertTfjs, type TfjsOptions} from "./convert-tfjs.ts";
 export type {Cut, CutInput} from "./cut.ts";
 export {compareOutputs, type OutputDifference} from "./evaluate/compare.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
@@ -13,4 +14,5 @@ export {type ConvertLimits, defaultLimits} from "./limits.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";
 export {filesInMemory, type ModelFiles} from "./readers/model-files.ts";
 export {isSavedModel} from "./readers/saved-model/saved-model.ts";
+export {isTfjs} from "./readers/tfjs/model-json.ts";
 export {type Change, type ConvertReport, describeCut} from "./report.ts";
