@@ -3,13 +3,14 @@ import {decodeStrings, type Tensor} from "@tf-trusted/tensor";
 import type {Message} from "./bytes/wire.ts";
 import {type ConvertOptions, type ConvertResult, convertSource, readGraph} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
+import {describeGraph, type GraphStructure} from "./inspect.ts";
 import {defaultLimits} from "./limits.ts";
 import {type GraphDef, graphDefOf} from "./readers/graphdef/graph-def.ts";
 import {messageFromJson} from "./readers/graphdef/json-format.ts";
 import {dataTypeNumbers, dataTypes, graphDef} from "./readers/graphdef/schema.ts";
 import type {InputRequest} from "./readers/graphdef/select.ts";
 import type {ModelFiles} from "./readers/model-files.ts";
-import {readModelJson, type TfjsPort} from "./readers/tfjs/model-json.ts";
+import {readModelJson, type TfjsPort, type TfjsSignature} from "./readers/tfjs/model-json.ts";
 import {readWeights} from "./readers/tfjs/weights.ts";
 import {signatureKey} from "./tflite/emit.ts";
 
@@ -26,24 +27,42 @@ export type TfjsOptions = Omit<ConvertOptions, "format">;
  * ```
  */
 export async function convertTfjs(files: ModelFiles, options: TfjsOptions = {}): Promise<ConvertResult> {
+  const {definition, signature, limits} = await readTfjs(files, options);
+  const {graph, notes} = readGraph(definition, requestsOf(signature, options), limits);
+  return convertSource({graph, notes, format: "tfjs", name: signatureKey}, options);
+}
+
+/** Describes a graph model. Throws what reading it throws. */
+export async function inspectTfjs(files: ModelFiles, options: TfjsOptions = {}): Promise<GraphStructure> {
+  const {definition, signature, limits} = await readTfjs(files, options);
+  return describeGraph("tfjs", definition, readGraph(definition, requestsOf(signature, options), limits));
+}
+
+async function readTfjs(files: ModelFiles, options: TfjsOptions) {
   const limits = {...defaultLimits, ...options.limits};
-  const model = await readModelJson(files, limits.maxBytes);
-  if (model.format === "layers-model") {
+  const {format, topology, weights, signature} = await readModelJson(files, limits.maxBytes);
+  if (format === "layers-model") {
     throw new ConvertError("CONVERT_NOT_A_GRAPH", "this is a layers model of TensorFlow.js; expected a graph model");
   }
-  const weights = await readWeights(files, model.weights, limits.maxConstantBytes);
-  const graph = withWeights(graphDefOf(messageFromJson(graphDef, model.topology, "modelTopology")), weights);
-  const {inputs = [], outputs = []} = model.signature ?? {};
+  const graph = graphDefOf(messageFromJson(graphDef, topology, "modelTopology"));
+  return {
+    definition: withWeights(graph, await readWeights(files, weights, limits.maxConstantBytes)),
+    signature,
+    limits,
+  };
+}
+
+/** What is asked for, by node; the signature's where nothing is. */
+function requestsOf(
+  signature: TfjsSignature | undefined,
+  options: TfjsOptions,
+): Pick<ConvertOptions, "inputs" | "outputs"> {
+  const {inputs = [], outputs = []} = signature ?? {};
   const wanted = options.inputs?.map((each) => (typeof each === "string" ? {name: each} : each));
   const requests = wanted?.map((each) => requestOf(each, inputs)) ?? inputs.map(asked);
   // Two names may stand for one value.
   const tensors = new Set(options.outputs?.map((name) => tensorOf(outputs, name)) ?? outputs.map(({tensor}) => tensor));
-  const {graph: imported, notes} = readGraph(
-    graph,
-    {...(requests.length > 0 && {inputs: requests}), ...(tensors.size > 0 && {outputs: [...tensors]})},
-    limits,
-  );
-  return convertSource({graph: imported, notes, format: "tfjs", name: signatureKey}, options);
+  return {...(requests.length > 0 && {inputs: requests}), ...(tensors.size > 0 && {outputs: [...tensors]})};
 }
 
 const asked = ({tensor, shape}: TfjsPort): InputRequest => ({name: tensor, ...(shape && {shape})});
