@@ -23,7 +23,8 @@ import {
 } from "./readers/saved-model/saved-model.ts";
 import {countBy} from "./report.ts";
 
-export interface SavedModelOptions extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64"> {
+export interface SavedModelOptions
+  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize"> {
   /** Default: `serving_default`, or the only one. */
   readonly signature?: string;
   /** Default: `serve`. */

@@ -10,6 +10,8 @@ import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {tallyOf} from "./passes/narrow.ts";
+import {describeQuantisation} from "./quantise/describe.ts";
+import {type Quantize, quantisePasses} from "./quantise/index.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
@@ -35,6 +37,12 @@ export interface ConvertOptions {
    * in the report, and has seven digits; `refuse` throws `CONVERT_PRECISION`, for those who need more than that.
    */
   readonly float64?: "narrow" | "refuse";
+  /**
+   * Smaller files and faster kernels for less precision. `weights` stores weights as int8 and `float16` as float16, with
+   * inputs and outputs float32; `keep` makes int8 arithmetic of a graph's fake quantisation, which is computed in float
+   * without it. The report says what was quantised. Default: nothing.
+   */
+  readonly quantize?: Quantize;
   readonly limits?: Partial<ConvertLimits>;
 }
 
@@ -67,7 +75,7 @@ export interface ConvertResult {
 export function convert(bytes: Uint8Array, options: ConvertOptions = {}): ConvertResult {
   const limits = {...defaultLimits, ...options.limits};
   const format = recogniseFormat(bytes, options.format, limits);
-  if (format === "tflite") return passThrough(bytes);
+  if (format === "tflite") return passThrough(bytes, options);
   return convertSource(
     {...readGraph(parseGraphDef(bytes, format), options, limits), format, name: signatureKey},
     options,
@@ -86,12 +94,14 @@ export interface Source {
 /** All that comes after reading. */
 export function convertSource(
   source: Source,
-  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64">,
+  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize">,
 ): ConvertResult {
   const counts = new Map<string, number>();
+  const passNotes: string[] = [];
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
-      const next = runPass(pass, graph, (what, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by));
+      const tally = (what: string, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by);
+      const next = runPass(pass, graph, tally, (note) => passNotes.push(note));
       check(next, pass.name, options);
       return next;
     }, start);
@@ -105,7 +115,8 @@ export function convertSource(
   const lowered = lowerGraph(prepared);
   if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
   check(lowered.graph, "lower", options);
-  const finished = run(lowered.graph, targetPasses);
+  const floats = run(lowered.graph, targetPasses);
+  const finished = options.quantize === undefined ? floats : run(floats, quantisePasses[options.quantize]);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
@@ -114,12 +125,13 @@ export function convertSource(
     report: {
       format: source.format,
       passes: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
-      notes: [...source.notes, ...lowered.notes],
+      notes: [...source.notes, ...lowered.notes, ...passNotes],
       sourceOperators: countBy(
         [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
       ),
       operators: countBy([...allNodes(finished)].filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
       modelBytes: model.length,
+      ...(options.quantize && {quantisation: describeQuantisation(finished, options.quantize)}),
     },
     signature: {
       name: source.name,
@@ -173,7 +185,9 @@ function describePort(graph: Graph, {name, ref}: Port): SignatureTensor {
 }
 
 /** A file that is TensorFlow Lite already is only read, so that its signature can be told. */
-function passThrough(bytes: Uint8Array): ConvertResult {
+function passThrough(bytes: Uint8Array, {quantize}: ConvertOptions): ConvertResult {
+  const notes =
+    quantize === undefined ? [] : ["the file is TensorFlow Lite already, and stays as it is: not quantised"];
   const model: TfliteModel = readModel(bytes);
   const signature = model.signatures[0];
   const graph = model.subgraphs[signature?.subgraph ?? 0];
@@ -187,7 +201,7 @@ function passThrough(bytes: Uint8Array): ConvertResult {
   );
   return {
     model: bytes,
-    report: {format: "tflite", passes: {}, notes: [], sourceOperators: operators, operators, modelBytes: bytes.length},
+    report: {format: "tflite", passes: {}, notes, sourceOperators: operators, operators, modelBytes: bytes.length},
     signature: {
       name: signature?.key ?? signatureKey,
       inputs: (signature?.inputs ?? ports(graph?.inputs ?? [])).map(({name, tensor}) => describe(name, tensor)),

@@ -2,6 +2,7 @@
 import {ConvertError} from "./convert-error.ts";
 import {formatDims} from "./ir/dims.ts";
 import type {UnsupportedNode} from "./lower/index.ts";
+import type {QuantisationReport} from "./quantise/describe.ts";
 
 export interface ConvertReport {
   readonly format: "graphdef" | "graphdef-text" | "saved-model" | "tflite";
@@ -14,6 +15,8 @@ export interface ConvertReport {
   /** Operators of the result. */
   readonly operators: Readonly<Record<string, number>>;
   readonly modelBytes: number;
+  /** What `quantize` did; absent without it. */
+  readonly quantisation?: QuantisationReport;
 }
 
 /** All nodes at once, by operator, each with the reason and what to do. */

@@ -1,6 +1,8 @@
 /** `tf-trusted convert`: a frozen graph to a TensorFlow Lite file. */
 import {join} from "node:path";
-import {parseShapeRequest, wholeNumber} from "../arguments.ts";
+import type {QuantisationReport} from "@tf-trusted/convert";
+import type {JsonValue} from "@tf-trusted/core";
+import {oneOf, parseShapeRequest, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {defineCommand} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
@@ -8,7 +10,9 @@ import {makeFolder, writeOutputFile} from "../files.ts";
 import {openModel} from "../model/open-model.ts";
 import {listOperators, renderPorts} from "../render/ports.ts";
 import {formatBytes, formatMs} from "../render/quantities.ts";
-import {printable} from "../render/style.ts";
+import {printable, type Style} from "../render/style.ts";
+
+const parseQuantize = oneOf("weights", "float16", "keep");
 
 export const convertCommand = defineCommand({
   name: "convert",
@@ -33,6 +37,11 @@ export const convertCommand = defineCommand({
     },
     signature: {value: "NAME", help: "of a SavedModel with several", byDefault: "serving_default"},
     "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
+    quantize: {
+      value: "weights|float16|keep",
+      parse: parseQuantize,
+      help: "weights: int8 weights; float16: float16 weights; keep: int8 arithmetic of fake quantisation",
+    },
     "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
   },
   examples: [
@@ -59,7 +68,10 @@ export const convertCommand = defineCommand({
         batchSize: flags["batch-size"],
         signature: flags.signature,
       },
-      flags["dump-passes"] === undefined ? {} : {dumpPass: (name, text) => dumps.push([name, text])},
+      {
+        ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
+        ...(flags.quantize !== undefined && {quantize: flags.quantize}),
+      },
     );
     const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;
     const dumped = await writeDumps(flags["dump-passes"], dumps);
@@ -78,6 +90,7 @@ export const convertCommand = defineCommand({
         operators: report.operators,
         passes: report.passes,
         notes: report.notes,
+        ...(report.quantisation && {quantisation: quantisationJson(report.quantisation)}),
         dumps: dumped,
       },
       text: (style, columns) => {
@@ -95,6 +108,7 @@ export const convertCommand = defineCommand({
           ),
           "",
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
+          ...(report.quantisation ? [renderQuantisation(report.quantisation, style)] : []),
           ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
           ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
         ];
@@ -104,6 +118,20 @@ export const convertCommand = defineCommand({
     return exitCodes.done;
   },
 });
+
+function quantisationJson({mode, constants, operators}: QuantisationReport): JsonValue {
+  const tensors = constants.map(({name, dtype, elements, scales}) => ({name, dtype, elements, scales}));
+  return {mode, constants: tensors, operators};
+}
+
+/** `quantised  27 constants: 25 int8, 2 int32; operators CONV_2D ×12`. */
+function renderQuantisation({constants, operators}: QuantisationReport, style: Style): string {
+  const counts = new Map<string, number>();
+  for (const {dtype} of constants) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  const kinds = [...counts].map(([dtype, count]) => `${count} ${dtype}`).join(", ");
+  const computed = Object.keys(operators).length > 0 ? `; operators ${listOperators(operators)}` : "";
+  return `${style.bold("quantised")}  ${constants.length === 0 ? "no constants" : `constants: ${kinds}`}${computed}`;
+}
 
 /** `03-fold-constants.txt`: sorted by name they are in order. */
 async function writeDumps(

@@ -6,7 +6,7 @@
 import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
 import type {Rewriter} from "../ir/builder.ts";
 import {formatDims, isKnown, isStatic, type Shape, surelyEqual} from "../ir/dims.ts";
-import type {Attributes, Node, Ref, TensorType, ValueDType} from "../ir/graph.ts";
+import {type Attributes, type Node, plainType, type Ref, type TensorType, type ValueDType} from "../ir/graph.ts";
 import type {Site} from "../ir/operators.ts";
 import {castTensor, float32Tensor, int32Tensor, makeTensor, transposeTensor} from "../ops/elements.ts";
 import {tflTable} from "../ops/tfl/index.ts";
@@ -293,7 +293,6 @@ export class Lowerer {
 }
 
 const plain = (type: TensorType): TensorType => ({
-  dtype: type.dtype,
-  shape: type.shape,
+  ...plainType(type),
   ...(type.elements ? {elements: type.elements} : {}),
 });

@@ -53,4 +53,4 @@ export const targetPasses: readonly Pass[] = [
   outputs,
 ];
 
-export {type Pass, runPass, type Tally} from "./pass.ts";
+export {type Note, type Pass, runPass, type Tally} from "./pass.ts";
