@@ -8,7 +8,7 @@ import {verifyGraph} from "./ir/verify.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
-import {type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
+import {lastPasses, type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {tallyOf} from "./passes/narrow.ts";
 import {describeQuantisation} from "./quantise/describe.ts";
 import {type Quantize, quantisePasses} from "./quantise/index.ts";
@@ -106,8 +106,9 @@ export function convertSource(
       return next;
     }, start);
 
+  const quantisation = options.quantize && quantisePasses[options.quantize];
   check(source.graph, "import", options);
-  const prepared = run(source.graph, sourcePasses);
+  const prepared = run(source.graph, [...(quantisation?.first ?? []), ...sourcePasses]);
   const rounded = counts.get(tallyOf("float64")) ?? 0;
   if (options.float64 === "refuse" && rounded > 0) {
     throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
@@ -115,8 +116,12 @@ export function convertSource(
   const lowered = lowerGraph(prepared);
   if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
   check(lowered.graph, "lower", options);
-  const floats = run(lowered.graph, targetPasses);
-  const finished = options.quantize === undefined ? floats : run(floats, quantisePasses[options.quantize]);
+  const finished = run(lowered.graph, [
+    ...(quantisation?.lowered ?? []),
+    ...targetPasses,
+    ...(quantisation?.fused ?? []),
+    ...lastPasses,
+  ]);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 

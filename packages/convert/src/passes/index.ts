@@ -50,7 +50,9 @@ export const targetPasses: readonly Pass[] = [
   fuseActivations,
   dedupe,
   prune,
-  outputs,
 ];
+
+/** After everything that changes what is computed. */
+export const lastPasses: readonly Pass[] = [outputs];
 
 export {type Note, type Pass, runPass, type Tally} from "./pass.ts";

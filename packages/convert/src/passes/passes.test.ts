@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {test} from "node:test";
 import {parseGraph, printGraph} from "../ir/text.ts";
 import {verifyGraph} from "../ir/verify.ts";
-import {runPass, sourcePasses, targetPasses} from "./index.ts";
+import {lastPasses, runPass, sourcePasses, targetPasses} from "./index.ts";
 import {pruneGraph} from "./prune.ts";
 
 interface PassCase {
@@ -427,7 +427,7 @@ y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
   },
 ];
 
-const passes = new Map([...sourcePasses, ...targetPasses].map((pass) => [pass.name, pass]));
+const passes = new Map([...sourcePasses, ...targetPasses, ...lastPasses].map((pass) => [pass.name, pass]));
 
 for (const {pass, name, before, after = before} of cases) {
   test(`${pass}: ${name}`, () => {

@@ -8,6 +8,7 @@ import {float16ToNumber, numberToFloat16, Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Pass} from "../passes/pass.ts";
+import {dequantise} from "./constants.ts";
 
 /** Below this the operator that dequantises takes more of the file than it saves. */
 const minElements = 128;
@@ -30,7 +31,7 @@ export const float16Weights: Pass = {
       }
       tally("constants made float16");
       const half = b.constant(asFloat16(value), `${node.name}/float16`);
-      return [b.op("tfl.DEQUANTIZE", [half], {}, {types: [{dtype: "float32", shape: value.shape}]})];
+      return [dequantise(half, b)];
     }),
 };
 

@@ -1,8 +1,13 @@
 /** What `quantize` asks for, as passes over the `tfl` dialect. */
 import {dedupe} from "../passes/dedupe.ts";
+import {forward} from "../passes/forward.ts";
+import {fuseBias} from "../passes/fuse.ts";
 import type {Pass} from "../passes/pass.ts";
 import {prune} from "../passes/prune.ts";
 import {float16Weights} from "./float16.ts";
+import {quantiseOperators} from "./operators.ts";
+import {foldRanges, keepRanges} from "./ranges.ts";
+import {rescaleWeights} from "./rescale.ts";
 import {quantiseWeights} from "./weights.ts";
 
 /**
@@ -11,9 +16,22 @@ import {quantiseWeights} from "./weights.ts";
  */
 export type Quantize = "weights" | "float16" | "keep";
 
-/** The passes of each, after those that every conversion has. */
-export const quantisePasses: Readonly<Record<Quantize, readonly Pass[]>> = {
-  weights: [quantiseWeights, dedupe, prune],
-  float16: [float16Weights, prune],
-  keep: [],
+/** Passes at the three places of the pipeline where quantisation has a say. */
+export interface QuantisePasses {
+  /** Before everything else, over the `tf` dialect. */
+  readonly first: readonly Pass[];
+  /** Right after the lowering. */
+  readonly lowered: readonly Pass[];
+  /** After the fusions. */
+  readonly fused: readonly Pass[];
+}
+
+export const quantisePasses: Readonly<Record<Quantize, QuantisePasses>> = {
+  weights: {first: [], lowered: [], fused: [quantiseWeights, dedupe, prune]},
+  float16: {first: [], lowered: [], fused: [float16Weights, prune]},
+  keep: {
+    first: [prune, forward, foldRanges, keepRanges],
+    lowered: [prune, fuseBias, rescaleWeights],
+    fused: [quantiseOperators, dedupe, prune],
+  },
 };

@@ -58,3 +58,21 @@ function clampedRound(level: number): number {
   const away = Math.sign(level) * Math.floor(Math.abs(level) + 0.5);
   return Math.max(-largestLevel, Math.min(largestLevel, away));
 }
+
+/** All values on 256 levels from the least to the largest, 0 among them. `undefined` for values that aren't finite. */
+export function affineInt8(value: Tensor): QuantisedTensor | undefined {
+  const numbers = value.data as Float32Array;
+  let [low, high] = [0, 0];
+  for (const number of numbers) {
+    if (!Number.isFinite(number)) return undefined;
+    low = Math.min(low, number);
+    high = Math.max(high, number);
+  }
+  const scale = low === high ? 1 : Math.max(Math.fround((high - low) / 255), leastScale);
+  const zero = Math.max(-128, Math.min(127, Math.round(-128 - low / scale)));
+  const levels = Int8Array.from(numbers, (number) => Math.max(-128, Math.min(127, Math.round(number / scale) + zero)));
+  return {
+    value: new Tensor("int8", value.shape, new Uint8Array(levels.buffer)),
+    quantisation: {scale: [scale], zero: [zero], axis: 0},
+  };
+}

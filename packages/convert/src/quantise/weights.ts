@@ -11,6 +11,7 @@ import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {type Attributes, type Graph, type Node, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Note, Pass} from "../passes/pass.ts";
+import {dequantise} from "./constants.ts";
 import {symmetricInt8} from "./levels.ts";
 
 /**
@@ -121,8 +122,4 @@ function int8Weights(ref: Ref, axis: number | undefined, b: Rewriter, note: Note
     return undefined;
   }
   return b.constant(levels.value, `${name}/int8`, levels.quantisation);
-}
-
-export function dequantise(ref: Ref, b: Rewriter): Ref {
-  return b.op("tfl.DEQUANTIZE", [ref], {}, {types: [{dtype: "float32", shape: b.type(ref).shape}]});
 }
