@@ -24,7 +24,7 @@ import {
 import {countBy} from "./report.ts";
 
 export interface SavedModelOptions
-  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize"> {
+  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType"> {
   /** Default: `serving_default`, or the only one. */
   readonly signature?: string;
   /** Default: `serve`. */

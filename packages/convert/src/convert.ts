@@ -2,7 +2,7 @@
 import {readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
 import {toNumbers} from "./ir/dims.ts";
-import {allNodes, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
+import {allNodes, type Graph, indexOf, nodeOf, type Port, type Quantisation, type ValueDType} from "./ir/graph.ts";
 import {printGraph} from "./ir/text.ts";
 import {verifyGraph} from "./ir/verify.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
@@ -12,6 +12,7 @@ import {lastPasses, type Pass, runPass, sourcePasses, targetPasses} from "./pass
 import {tallyOf} from "./passes/narrow.ts";
 import {describeQuantisation} from "./quantise/describe.ts";
 import {type Quantize, quantisePasses} from "./quantise/index.ts";
+import type {IoType} from "./quantise/interface.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
@@ -43,6 +44,11 @@ export interface ConvertOptions {
    * without it. The report says what was quantised. Default: nothing.
    */
   readonly quantize?: Quantize;
+  /**
+   * With `quantize: "keep"`: the dtype of inputs and outputs that the graph rounds to levels. Their scale and zero are in
+   * the signature. Default: float32, quantised inside.
+   */
+  readonly ioType?: IoType;
   readonly limits?: Partial<ConvertLimits>;
 }
 
@@ -51,6 +57,8 @@ export interface SignatureTensor {
   readonly dtype: ValueDType;
   /** -1 where unknown. */
   readonly shape: readonly number[];
+  /** Of integers that stand for real numbers: real = scale·(integer − zero). */
+  readonly quantisation?: Quantisation;
 }
 
 export interface ConvertResult {
@@ -94,7 +102,7 @@ export interface Source {
 /** All that comes after reading. */
 export function convertSource(
   source: Source,
-  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize">,
+  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType">,
 ): ConvertResult {
   const counts = new Map<string, number>();
   const passNotes: string[] = [];
@@ -106,9 +114,9 @@ export function convertSource(
       return next;
     }, start);
 
-  const quantisation = options.quantize && quantisePasses[options.quantize];
+  const quantisation = quantisePasses(options.quantize, options.ioType);
   check(source.graph, "import", options);
-  const prepared = run(source.graph, [...(quantisation?.first ?? []), ...sourcePasses]);
+  const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
   const rounded = counts.get(tallyOf("float64")) ?? 0;
   if (options.float64 === "refuse" && rounded > 0) {
     throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
@@ -116,12 +124,7 @@ export function convertSource(
   const lowered = lowerGraph(prepared);
   if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
   check(lowered.graph, "lower", options);
-  const finished = run(lowered.graph, [
-    ...(quantisation?.lowered ?? []),
-    ...targetPasses,
-    ...(quantisation?.fused ?? []),
-    ...lastPasses,
-  ]);
+  const finished = run(lowered.graph, [...quantisation.lowered, ...targetPasses, ...quantisation.fused, ...lastPasses]);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
@@ -185,8 +188,8 @@ function check(graph: Graph, pass: string, options: Pick<ConvertOptions, "verify
 }
 
 function describePort(graph: Graph, {name, ref}: Port): SignatureTensor {
-  const {dtype, shape} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;
-  return {name, dtype, shape: toNumbers(shape ?? [])};
+  const {dtype, shape, quantisation} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;
+  return {name, dtype, shape: toNumbers(shape ?? []), ...(quantisation && {quantisation})};
 }
 
 /** A file that is TensorFlow Lite already is only read, so that its signature can be told. */

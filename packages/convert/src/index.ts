@@ -7,9 +7,11 @@ export {
   type SavedModelStructure,
 } from "./convert-saved-model.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
+export type {Quantisation} from "./ir/graph.ts";
 export {type ConvertLimits, defaultLimits} from "./limits.ts";
 export type {QuantisationReport, QuantisedConstant} from "./quantise/describe.ts";
 export type {Quantize} from "./quantise/index.ts";
+export type {IoType} from "./quantise/interface.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";
 export {filesInMemory, type ModelFiles} from "./readers/model-files.ts";
 export {isSavedModel} from "./readers/saved-model/saved-model.ts";

@@ -12,6 +12,7 @@ import {listOperators, renderPorts} from "../render/ports.ts";
 import {formatBytes, formatMs} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
 
+const parseIoType = oneOf("float32", "int8", "uint8");
 const parseQuantize = oneOf("weights", "float16", "keep");
 
 export const convertCommand = defineCommand({
@@ -42,6 +43,12 @@ export const convertCommand = defineCommand({
       parse: parseQuantize,
       help: "weights: int8 weights; float16: float16 weights; keep: int8 arithmetic of fake quantisation",
     },
+    "io-type": {
+      value: "int8|uint8|float32",
+      parse: parseIoType,
+      help: "with --quantize keep: the dtype of inputs and outputs",
+      byDefault: "float32",
+    },
     "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
   },
   examples: [
@@ -57,6 +64,11 @@ export const convertCommand = defineCommand({
   async run([path], flags, {print, progress}) {
     const target = flags["output-file"];
     if (target === undefined) throw new CliError("CLI_USAGE", "convert needs --output-file FILE");
+    if (flags["io-type"] !== undefined && flags.quantize !== "keep")
+      throw new CliError(
+        "CLI_USAGE",
+        "--io-type needs --quantize keep: without it there are no levels for inputs and outputs",
+      );
     progress.step(`Converting ${path}`);
     const dumps: (readonly [string, string])[] = [];
     const opened = await openModel(
@@ -71,6 +83,7 @@ export const convertCommand = defineCommand({
       {
         ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
         ...(flags.quantize !== undefined && {quantize: flags.quantize}),
+        ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
       },
     );
     const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;

@@ -59,7 +59,7 @@ export interface OpenedModel {
 export async function openModel(
   path: string,
   wishes: ModelWishes,
-  options: Pick<ConvertOptions, "dumpPass" | "quantize"> = {},
+  options: Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType"> = {},
 ): Promise<OpenedModel> {
   if (await isFolder(path)) return openSavedModel(path, wishes, options);
   const bytes = await readInputFile(path);
@@ -90,7 +90,7 @@ export async function openModel(
 async function openSavedModel(
   path: string,
   wishes: ModelWishes,
-  options: Pick<ConvertOptions, "dumpPass" | "quantize">,
+  options: Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType">,
 ): Promise<OpenedModel> {
   const started = performance.now();
   const files = await openModelFolder(path);

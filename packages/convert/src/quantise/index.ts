@@ -5,6 +5,7 @@ import {fuseBias} from "../passes/fuse.ts";
 import type {Pass} from "../passes/pass.ts";
 import {prune} from "../passes/prune.ts";
 import {float16Weights} from "./float16.ts";
+import {type IoType, quantisedInterface} from "./interface.ts";
 import {quantiseOperators} from "./operators.ts";
 import {foldRanges, keepRanges} from "./ranges.ts";
 import {rescaleWeights} from "./rescale.ts";
@@ -26,12 +27,24 @@ export interface QuantisePasses {
   readonly fused: readonly Pass[];
 }
 
-export const quantisePasses: Readonly<Record<Quantize, QuantisePasses>> = {
-  weights: {first: [], lowered: [], fused: [quantiseWeights, dedupe, prune]},
-  float16: {first: [], lowered: [], fused: [float16Weights, prune]},
-  keep: {
-    first: [prune, forward, foldRanges, keepRanges],
-    lowered: [prune, fuseBias, rescaleWeights],
-    fused: [quantiseOperators, dedupe, prune],
-  },
-};
+const none: QuantisePasses = {first: [], lowered: [], fused: []};
+
+/** The passes that options ask for. */
+export function quantisePasses(quantize: Quantize | undefined, ioType: IoType = "float32"): QuantisePasses {
+  switch (quantize) {
+    case undefined:
+      return none;
+    case "weights":
+      return {...none, fused: [quantiseWeights, dedupe, prune]};
+    case "float16":
+      return {...none, fused: [float16Weights, prune]};
+    case "keep": {
+      const edges = ioType === "float32" ? [] : [quantisedInterface(ioType), prune];
+      return {
+        first: [prune, forward, foldRanges, keepRanges],
+        lowered: [prune, fuseBias, rescaleWeights],
+        fused: [quantiseOperators, dedupe, prune, ...edges],
+      };
+    }
+  }
+}

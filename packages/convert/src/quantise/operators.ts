@@ -26,6 +26,11 @@ const noOperators: OperatorTable = new Map();
 /** Kernels of int8 that broadcast, or take several axes, take no more dimensions. */
 const maxRank = 4;
 
+const levelCount = 256;
+
+/** Largest ratio of scales that kernels take. */
+const maxScaleRatio = 2 ** 8;
+
 export const quantiseOperators: Pass = {
   name: "quantise-operators",
   run: (graph, tally, note) => {
@@ -112,17 +117,56 @@ function order(node: Node, b: Rewriter): readonly Ref[] | undefined {
 
 function pointwise(node: Node, count: number, wanted: Quantisation, b: Rewriter): readonly Ref[] | undefined {
   const data = node.inputs.slice(0, count);
-  if (isTooWide(node, b) || !data.some((ref) => levelsAt(ref, b))) return undefined;
-  const levels = data.map((ref) => levelsAt(ref, b) ?? constantLevels(ref, b));
-  if (!levels.every((each) => each !== undefined)) return undefined;
+  if (isTooWide(node, b) || isTooLong(node, b) || !data.some((ref) => levelsAt(ref, b))) return undefined;
+  const operands = data.map((ref) => operandLevels(ref, b));
+  if (!operands.every((each) => each !== undefined)) return undefined;
+  if (!isFineEnough(node.op, operands, wanted.scale[0]!)) return undefined;
+  const levels = operands.map((each, i) =>
+    typeof each.levels === "string"
+      ? each.levels
+      : b.constant(each.levels.value, `${b.producer(data[i]!)!.name}/int8`, each.levels.quantisation),
+  );
   return emit(node, [...levels, ...node.inputs.slice(count)], wanted, b);
 }
 
-/** A constant has a range of its own. */
-function constantLevels(ref: Ref, b: Rewriter): Ref | undefined {
+interface OperandLevels {
+  /** A value of the graph, or a constant that isn't in it yet. */
+  readonly levels: Ref | QuantisedTensor;
+  readonly scale: number;
+  /** How far a number of it is from its level, at most. */
+  readonly error: number;
+}
+
+/** The levels that a value is on; for a constant without, some that its numbers span. */
+function operandLevels(ref: Ref, b: Rewriter): OperandLevels | undefined {
+  const levels = levelsAt(ref, b);
+  if (levels !== undefined) return {levels, scale: b.type(levels).quantisation!.scale[0]!, error: 0};
   const value = b.constantAt(ref);
-  const levels = value?.dtype === "float32" ? affineInt8(value) : undefined;
-  return levels && b.constant(levels.value, `${b.producer(ref)!.name}/int8`, levels.quantisation);
+  const own = value?.dtype === "float32" ? affineInt8(value) : undefined;
+  if (own === undefined) return undefined;
+  const numbers = value!.data as Float32Array;
+  const rounded = dequantised(own).data as Float32Array;
+  const error = numbers.reduce((most, number, i) => Math.max(most, Math.abs(number - rounded[i]!)), 0);
+  return {levels: own, scale: own.quantisation.scale[0]!, error};
+}
+
+/**
+ * Whether the result is right to a level of its own: what constants are rounded by moves it by itself in a sum, and by
+ * the largest number of the other side in a product; and kernels take scales that are up to 2^8 of the result's.
+ */
+function isFineEnough(op: string, operands: readonly OperandLevels[], wanted: number): boolean {
+  const isSum = op === "tfl.ADD" || op === "tfl.SUB";
+  const reach = (i: number) => (isSum ? 1 : levelCount * (operands[1 - i]?.scale ?? 1));
+  const scales = operands.map(({scale}) => scale);
+  const combined = isSum ? Math.max(...scales) : scales.reduce((a, b) => a * b, 1);
+  return combined < wanted * maxScaleRatio && operands.every(({error}, i) => error * reach(i) <= wanted);
+}
+
+/** Sums of so many products of levels don't fit in 32 bits. */
+function isTooLong(node: Node, b: Rewriter): boolean {
+  if (node.op !== "tfl.BATCH_MATMUL") return false;
+  const length = b.type(node.inputs[0]!).shape?.at(node.attributes.adjX === true ? -2 : -1);
+  return typeof length !== "number" || length * levelCount ** 2 >= 2 ** 31;
 }
 
 const isTooWide = (node: Node, b: Rewriter): boolean =>
@@ -140,10 +184,13 @@ function product(
   if (x === undefined || weights === undefined) return undefined;
   const name = node.origin ?? node.name;
   const inScale = b.type(x).quantisation!.scale[0]!;
+  if (weights.quantisation.scale.some((scale) => inScale * scale >= wanted.scale[0]! * maxScaleRatio)) return undefined;
   const inputs = [...node.inputs];
   const biasRef = inputs[row.bias];
   if (biasRef !== undefined && biasRef !== "") {
-    const bias = int32Bias(biasRef, inScale, weights.quantisation.scale, b);
+    const {size, shape} = weights.value;
+    const largestSum = (levelCount - 1) * 128 * (size / shape[row.axis]!);
+    const bias = int32Bias(biasRef, inScale, weights.quantisation.scale, 2 ** 31 - largestSum, b);
     if (typeof bias === "string") {
       note(`"${name}" is computed in float: ${bias}`);
       return undefined;
@@ -174,7 +221,13 @@ function kernelWeights(ref: Ref, axis: number, b: Rewriter): (QuantisedTensor & 
 }
 
 /** A bias on the levels of the sums that it is added to, or why it can't be there. */
-function int32Bias(ref: Ref, inScale: number, weightScales: readonly number[], b: Rewriter): QuantisedTensor | string {
+function int32Bias(
+  ref: Ref,
+  inScale: number,
+  weightScales: readonly number[],
+  limit: number,
+  b: Rewriter,
+): QuantisedTensor | string {
   const levels = quantisedConstant(ref, b);
   const value = b.constantAt(ref) ?? (levels && dequantised(levels));
   if (value?.dtype !== "float32") return "its bias is computed";
@@ -182,7 +235,7 @@ function int32Bias(ref: Ref, inScale: number, weightScales: readonly number[], b
   const numbers = Array.from(value.data as Float32Array, (each, i) =>
     Math.round(each / scale[scale.length === 1 ? 0 : i]!),
   );
-  if (!numbers.every((each) => Math.abs(each) < 2 ** 31)) return "its bias is beyond 32 bits on the levels of its sums";
+  if (!numbers.every((each) => Math.abs(each) < limit)) return "with its bias its sums are beyond 32 bits";
   const bytes = new Uint8Array(Int32Array.from(numbers).buffer);
   return {value: new Tensor("int32", value.shape, bytes), quantisation: {scale, zero: scale.map(() => 0), axis: 0}};
 }
