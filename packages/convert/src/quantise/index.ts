@@ -43,7 +43,7 @@ export function quantisePasses(quantize: Quantize | undefined, ioType: IoType = 
       return {
         first: [prune, forward, foldRanges, keepRanges],
         lowered: [prune, fuseBias, rescaleWeights],
-        fused: [quantiseOperators, dedupe, prune, ...edges],
+        fused: [quantiseOperators(ioType), dedupe, prune, ...edges],
       };
     }
   }

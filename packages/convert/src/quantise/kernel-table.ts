@@ -2,6 +2,7 @@
  * Which kernels compute with int8, and what they demand of the levels (scale and zero) of what goes in and comes out
  * (specs/litert.md, data/tflite-op-versions.json: acceptsQuantized; measured in both engines).
  */
+import type {Quantisation} from "../ir/graph.ts";
 
 /** Products with weights: int8 input and weights, int32 bias on the levels of their product. */
 export interface WeightedRow {
@@ -33,10 +34,10 @@ export const levelled: Readonly<Record<string, number>> = {
 };
 
 /** The result on the levels that the kernel has built in. */
-export const fixed: Readonly<Record<string, {readonly scale: number; readonly zero: number}>> = {
-  "tfl.SOFTMAX": {scale: 1 / 256, zero: -128},
-  "tfl.LOGISTIC": {scale: 1 / 256, zero: -128},
-  "tfl.TANH": {scale: 1 / 128, zero: 0},
+export const fixed: Readonly<Record<string, Quantisation>> = {
+  "tfl.SOFTMAX": {scale: [1 / 256], zero: [-128], axis: 0},
+  "tfl.LOGISTIC": {scale: [1 / 256], zero: [-128], axis: 0},
+  "tfl.TANH": {scale: [1 / 128], zero: [0], axis: 0},
 };
 
 export interface MoveRow {

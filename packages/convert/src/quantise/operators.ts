@@ -17,6 +17,7 @@ import {type Node, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Note, Pass} from "../passes/pass.ts";
 import {dequantise, dequantised, quantise, quantisedConstant, sameLevels, symmetricLevels} from "./constants.ts";
+import type {IoType} from "./interface.ts";
 import {fixed, joins, levelled, moves, orders, type WeightedRow, weighted} from "./kernel-table.ts";
 import {affineInt8, type QuantisedTensor, symmetricInt8} from "./levels.ts";
 import {cutsNothing, wantedLevels} from "./wanted.ts";
@@ -31,18 +32,20 @@ const levelCount = 256;
 /** Largest ratio of scales that kernels take. */
 const maxScaleRatio = 2 ** 8;
 
-export const quantiseOperators: Pass = {
-  name: "quantise-operators",
-  run: (graph, tally, note) => {
-    const wanted = wantedLevels(graph);
-    return rewriteGraph(graph, noOperators, (node, b) => {
-      if (node.op === "tfl.QUANTIZE") return requantise(node, b);
-      const result = quantiseNode(node, wanted.get(refTo(node.name)), b, note);
-      if (result !== undefined) tally("operators computed with int8");
-      return result;
-    });
-  },
-};
+export function quantiseOperators(ioType: IoType): Pass {
+  return {
+    name: "quantise-operators",
+    run: (graph, tally, note) => {
+      const wanted = wantedLevels(graph, ioType !== "float32");
+      return rewriteGraph(graph, noOperators, (node, b) => {
+        if (node.op === "tfl.QUANTIZE") return requantise(node, b);
+        const result = quantiseNode(node, wanted.get(refTo(node.name)), b, note);
+        if (result !== undefined) tally("operators computed with int8");
+        return result;
+      });
+    },
+  };
+}
 
 function requantise(node: Node, b: Rewriter): readonly Ref[] | undefined {
   const {quantisation} = node.outputs[0]!;
@@ -65,10 +68,7 @@ function quantiseNode(
   if (wanted === undefined) return undefined;
   if (weighted[node.op]) return product(node, weighted[node.op]!, wanted, b, note);
   if (levelled[node.op]) return pointwise(node, levelled[node.op]!, wanted, b);
-  const own = fixed[node.op];
-  return own && sameLevels({scale: [own.scale], zero: [own.zero], axis: 0}, wanted)
-    ? pointwise(node, 1, wanted, b)
-    : undefined;
+  return sameLevels(fixed[node.op], wanted) ? pointwise(node, 1, wanted, b) : undefined;
 }
 
 /** The int8 value that a real one stands for, on one scale. */

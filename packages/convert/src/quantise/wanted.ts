@@ -1,12 +1,19 @@
 /** On which levels what comes after wants the values of a graph. */
-import {type Graph, type Node, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
+import {type Graph, type Node, nodeOf, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
 import {sameLevels} from "./constants.ts";
-import {joins, moves} from "./kernel-table.ts";
+import {fixed, joins, moves} from "./kernel-table.ts";
 
-/** For each value that is only ever rounded to one set of levels, perhaps after moves: that one. */
-export function wantedLevels(graph: Graph): ReadonlyMap<Ref, Quantisation> {
+/**
+ * For each value that is only ever rounded to one set of levels, perhaps after moves: that one. Outputs are wanted as
+ * they are, but with `integerOutputs` those that a kernel gives on levels of its own.
+ */
+export function wantedLevels(graph: Graph, integerOutputs = false): ReadonlyMap<Ref, Quantisation> {
   // "real": something wants the number as it is, or two want different levels.
-  const wishes = new Map<Ref, Quantisation | "real">(graph.outputs.map((port) => [port.ref, "real"]));
+  const wishes = new Map<Ref, Quantisation | "real">();
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  for (const {ref} of graph.outputs) {
+    wishes.set(ref, (integerOutputs ? fixed[nodes.get(nodeOf(ref))!.op] : undefined) ?? "real");
+  }
   // What uses a value comes after it.
   for (const node of graph.nodes.toReversed()) {
     const own = ownWish(node, wishes);
