@@ -4,7 +4,7 @@
  */
 import {Tensor} from "@tf-trusted/tensor";
 import type {GraphBuilder} from "../ir/builder.ts";
-import {constantOf, type Quantisation, type Ref} from "../ir/graph.ts";
+import {constantOf, type Node, type Quantisation, type Ref} from "../ir/graph.ts";
 import {float32Tensor, transposeTensor} from "../ops/elements.ts";
 import {type QuantisedTensor, splitAt} from "./levels.ts";
 
@@ -102,6 +102,35 @@ export function dequantise(ref: Ref, b: GraphBuilder): Ref {
 export function quantise(ref: Ref, quantisation: Quantisation, b: GraphBuilder, dtype: "int8" | "uint8" = "int8"): Ref {
   return b.op("tfl.QUANTIZE", [ref], {}, {types: [{dtype, shape: b.type(ref).shape, quantisation}]});
 }
+
+/** The int8 value that a real one stands for, on one scale. */
+export function levelsAt(ref: Ref, b: GraphBuilder): Ref | undefined {
+  const node = b.producer(ref);
+  if (node?.op !== "tfl.DEQUANTIZE") return undefined;
+  const {dtype, quantisation} = b.type(node.inputs[0]!);
+  return dtype === "int8" && quantisation?.scale.length === 1 ? node.inputs[0]! : undefined;
+}
+
+/** A quantised value on other levels, if they are others. */
+export const toLevels = (levels: Ref, wanted: Quantisation, b: GraphBuilder): Ref =>
+  sameLevels(b.type(levels).quantisation, wanted) ? levels : quantise(levels, wanted, b);
+
+/** Emits the node over int8, its results on one set of levels; gives them as real numbers. */
+export function emitQuantised(
+  node: Node,
+  inputs: readonly Ref[],
+  quantisation: Quantisation,
+  b: GraphBuilder,
+): readonly Ref[] {
+  const types = node.outputs.map(({shape}) => ({dtype: "int8" as const, shape, quantisation}));
+  return b.emit(node.op, inputs, node.attributes, {types}).map((ref) => dequantise(ref, b));
+}
+
+/** uint8 has the levels of int8, 128 higher. */
+export const asUint8 = (levels: Quantisation): Quantisation => ({
+  ...levels,
+  zero: levels.zero.map((each) => each + 128),
+});
 
 export function sameLevels(a: Quantisation | undefined, b: Quantisation | undefined): boolean {
   if (a === undefined || b === undefined) return false;

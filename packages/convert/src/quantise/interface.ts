@@ -7,12 +7,9 @@
  */
 import {type Graph, type Node, nodeOf, type Port, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
 import type {Note, Pass} from "../passes/pass.ts";
-import {sameLevels} from "./constants.ts";
+import {asUint8, sameLevels} from "./constants.ts";
 
 export type IoType = "float32" | "int8" | "uint8";
-
-/** uint8 has the same levels, 128 higher. */
-const uint8Offset = 128;
 
 export function quantisedInterface(dtype: "int8" | "uint8"): Pass {
   // What a loop's parts are called with isn't seen from outside.
@@ -24,7 +21,7 @@ export function quantisedInterface(dtype: "int8" | "uint8"): Pass {
 }
 
 const levelsFor = (levels: Quantisation, dtype: "int8" | "uint8"): Quantisation =>
-  dtype === "int8" ? levels : {...levels, zero: levels.zero.map((each) => each + uint8Offset)};
+  dtype === "int8" ? levels : asUint8(levels);
 
 function quantiseInputs(graph: Graph, dtype: "int8" | "uint8", note: Note): Graph {
   const replaced = new Map<string, Node>();

@@ -89,3 +89,9 @@ export const joins: ReadonlySet<string> = new Set(["tfl.CONCATENATION", "tfl.PAC
 
 /** Which look only at the order of numbers, whatever they stand for: int8 in, indices out. */
 export const orders: ReadonlySet<string> = new Set(["tfl.ARG_MAX", "tfl.ARG_MIN"]);
+
+/** Of eight bits. */
+export const levelCount = 256;
+
+/** Kernels take scales of what goes in, or their product, that are less than this many times the result's. */
+export const maxScaleRatio = 2 ** 8;

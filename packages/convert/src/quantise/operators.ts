@@ -8,18 +8,17 @@
  *     {concat([q], x)}  →  concat({[q]}, {x})
  *     {[q]}             →  q, or {q} where the levels differ
  *
- * A convolution's weights have their zeros at level 0, its bias is int32 on the product of the other two scales. What has
- * no levels on all sides stays float.
+ * What has no levels on all sides stays float. Products with weights are in products.ts.
  */
-import {Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import {type Node, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
+import {type Graph, mapRegions, type Node, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
-import type {Note, Pass} from "../passes/pass.ts";
-import {dequantise, dequantised, quantise, quantisedConstant, sameLevels, symmetricLevels} from "./constants.ts";
+import {type Note, type Pass, runPass, type Tally} from "../passes/pass.ts";
+import {dequantised, emitQuantised, levelsAt, quantise, sameLevels, toLevels} from "./constants.ts";
 import type {IoType} from "./interface.ts";
-import {fixed, joins, levelled, moves, orders, type WeightedRow, weighted} from "./kernel-table.ts";
-import {affineInt8, type QuantisedTensor, symmetricInt8} from "./levels.ts";
+import {fixed, joins, levelCount, levelled, maxScaleRatio, moves, orders, weighted} from "./kernel-table.ts";
+import {affineInt8, type QuantisedTensor} from "./levels.ts";
+import {quantiseProduct} from "./products.ts";
 import {cutsNothing, wantedLevels} from "./wanted.ts";
 
 const noOperators: OperatorTable = new Map();
@@ -27,31 +26,33 @@ const noOperators: OperatorTable = new Map();
 /** Kernels of int8 that broadcast, or take several axes, take no more dimensions. */
 const maxRank = 4;
 
-const levelCount = 256;
-
-/** Largest ratio of scales that kernels take. */
-const maxScaleRatio = 2 ** 8;
-
 export function quantiseOperators(ioType: IoType): Pass {
+  // Only the outputs of the whole graph are of a type that is asked for.
   return {
     name: "quantise-operators",
+    regions: "own",
     run: (graph, tally, note) => {
-      const wanted = wantedLevels(graph, ioType !== "float32");
-      return rewriteGraph(graph, noOperators, (node, b) => {
-        if (node.op === "tfl.QUANTIZE") return requantise(node, b);
-        const result = quantiseNode(node, wanted.get(refTo(node.name)), b, note);
-        if (result !== undefined) tally("operators computed with int8");
-        return result;
-      });
+      const inner = mapRegions(graph, (region) => runPass(quantiseOperators("float32"), region, tally, note));
+      return quantiseGraph(inner, ioType !== "float32", tally, note);
     },
   };
+}
+
+function quantiseGraph(graph: Graph, integerOutputs: boolean, tally: Tally, note: Note): Graph {
+  const wanted = wantedLevels(graph, integerOutputs);
+  return rewriteGraph(graph, noOperators, (node, b) => {
+    if (node.op === "tfl.QUANTIZE") return requantise(node, b);
+    const result = quantiseNode(node, wanted.get(refTo(node.name)), b, note);
+    if (result !== undefined) tally("operators computed with int8");
+    return result;
+  });
 }
 
 function requantise(node: Node, b: Rewriter): readonly Ref[] | undefined {
   const {quantisation} = node.outputs[0]!;
   const source = levelsAt(node.inputs[0]!, b);
   if (source === undefined || quantisation === undefined) return undefined;
-  return [onLevels(source, quantisation, b)];
+  return [toLevels(source, quantisation, b)];
 }
 
 function quantiseNode(
@@ -66,33 +67,16 @@ function quantiseNode(
   if (joins.has(node.op)) return join(node, wanted, b);
   if (orders.has(node.op)) return order(node, b);
   if (wanted === undefined) return undefined;
-  if (weighted[node.op]) return product(node, weighted[node.op]!, wanted, b, note);
+  if (weighted[node.op]) return quantiseProduct(node, weighted[node.op]!, wanted, b, note);
   if (levelled[node.op]) return pointwise(node, levelled[node.op]!, wanted, b);
   return sameLevels(fixed[node.op], wanted) ? pointwise(node, 1, wanted, b) : undefined;
-}
-
-/** The int8 value that a real one stands for, on one scale. */
-function levelsAt(ref: Ref, b: Rewriter): Ref | undefined {
-  const node = b.producer(ref);
-  if (node?.op !== "tfl.DEQUANTIZE") return undefined;
-  const {dtype, quantisation} = b.type(node.inputs[0]!);
-  return dtype === "int8" && quantisation?.scale.length === 1 ? node.inputs[0]! : undefined;
-}
-
-const onLevels = (levels: Ref, wanted: Quantisation, b: Rewriter): Ref =>
-  sameLevels(b.type(levels).quantisation, wanted) ? levels : quantise(levels, wanted, b);
-
-/** Emits the node over integers; each result as real numbers. */
-function emit(node: Node, inputs: readonly Ref[], quantisation: Quantisation, b: Rewriter): readonly Ref[] {
-  const types = node.outputs.map(({shape}) => ({dtype: "int8" as const, shape, quantisation}));
-  return b.emit(node.op, inputs, node.attributes, {types}).map((ref) => dequantise(ref, b));
 }
 
 function move(node: Node, input: number, b: Rewriter): readonly Ref[] | undefined {
   const levels = levelsAt(node.inputs[input]!, b);
   if (levels === undefined) return undefined;
   const inputs = node.inputs.map((ref, i) => (i === input ? levels : ref));
-  return emit(node, inputs, b.type(levels).quantisation!, b);
+  return emitQuantised(node, inputs, b.type(levels).quantisation!, b);
 }
 
 function join(node: Node, wanted: Quantisation | undefined, b: Rewriter): readonly Ref[] | undefined {
@@ -104,9 +88,9 @@ function join(node: Node, wanted: Quantisation | undefined, b: Rewriter): readon
   const target = wanted ?? (isOne ? own : undefined);
   if (target === undefined || isTooWide(node, b)) return undefined;
   const inputs = levels.map((each, i) =>
-    each === undefined ? quantise(node.inputs[i]!, target, b) : onLevels(each, target, b),
+    each === undefined ? quantise(node.inputs[i]!, target, b) : toLevels(each, target, b),
   );
-  return emit(node, inputs, target, b);
+  return emitQuantised(node, inputs, target, b);
 }
 
 function order(node: Node, b: Rewriter): readonly Ref[] | undefined {
@@ -126,7 +110,7 @@ function pointwise(node: Node, count: number, wanted: Quantisation, b: Rewriter)
       ? each.levels
       : b.constant(each.levels.value, `${b.producer(data[i]!)!.name}/int8`, each.levels.quantisation),
   );
-  return emit(node, [...levels, ...node.inputs.slice(count)], wanted, b);
+  return emitQuantised(node, [...levels, ...node.inputs.slice(count)], wanted, b);
 }
 
 interface OperandLevels {
@@ -171,71 +155,3 @@ function isTooLong(node: Node, b: Rewriter): boolean {
 
 const isTooWide = (node: Node, b: Rewriter): boolean =>
   [...node.inputs.map((ref) => b.type(ref)), ...node.outputs].some(({shape}) => (shape?.length ?? 9) > maxRank);
-
-function product(
-  node: Node,
-  row: WeightedRow,
-  wanted: Quantisation,
-  b: Rewriter,
-  note: Note,
-): readonly Ref[] | undefined {
-  const x = levelsAt(node.inputs[row.input]!, b);
-  const weights = kernelWeights(node.inputs[row.weights]!, row.axis, b);
-  if (x === undefined || weights === undefined) return undefined;
-  const name = node.origin ?? node.name;
-  const inScale = b.type(x).quantisation!.scale[0]!;
-  if (weights.quantisation.scale.some((scale) => inScale * scale >= wanted.scale[0]! * maxScaleRatio)) return undefined;
-  const inputs = [...node.inputs];
-  const biasRef = inputs[row.bias];
-  if (biasRef !== undefined && biasRef !== "") {
-    const {size, shape} = weights.value;
-    const largestSum = (levelCount - 1) * 128 * (size / shape[row.axis]!);
-    const bias = int32Bias(biasRef, inScale, weights.quantisation.scale, 2 ** 31 - largestSum, b);
-    if (typeof bias === "string") {
-      note(`"${name}" is computed in float: ${bias}`);
-      return undefined;
-    }
-    inputs[row.bias] = b.constant(bias.value, `${name}/bias/int32`, bias.quantisation);
-  }
-  if (weights.note !== undefined) note(`"${name}": ${weights.note}`);
-  inputs[row.input] = x;
-  inputs[row.weights] = b.constant(weights.value, `${name}/weights/int8`, weights.quantisation);
-  return emit(node, inputs, wanted, b);
-}
-
-/** Weights with their zeros at level 0, with one scale or one for each index along `axis`; and what is to be told. */
-function kernelWeights(ref: Ref, axis: number, b: Rewriter): (QuantisedTensor & {readonly note?: string}) | undefined {
-  const constant = quantisedConstant(ref, b);
-  if (constant === undefined) {
-    const value = b.constantAt(ref);
-    const own = value?.dtype === "float32" ? symmetricInt8(value, axis) : undefined;
-    return own && {...own, note: "its weights have no range in the graph, and got that of their numbers"};
-  }
-  const {scale, axis: along} = constant.quantisation;
-  const symmetric = scale.length === 1 || along === axis ? symmetricLevels(constant) : undefined;
-  if (symmetric) return symmetric;
-  const rounded = symmetricInt8(dequantised(constant), axis);
-  return (
-    rounded && {...rounded, note: "its weights' levels aren't symmetric around 0, and were rounded to some that are"}
-  );
-}
-
-/** A bias on the levels of the sums that it is added to, or why it can't be there. */
-function int32Bias(
-  ref: Ref,
-  inScale: number,
-  weightScales: readonly number[],
-  limit: number,
-  b: Rewriter,
-): QuantisedTensor | string {
-  const levels = quantisedConstant(ref, b);
-  const value = b.constantAt(ref) ?? (levels && dequantised(levels));
-  if (value?.dtype !== "float32") return "its bias is computed";
-  const scale = weightScales.map((each) => Math.fround(inScale * each));
-  const numbers = Array.from(value.data as Float32Array, (each, i) =>
-    Math.round(each / scale[scale.length === 1 ? 0 : i]!),
-  );
-  if (!numbers.every((each) => Math.abs(each) < limit)) return "with its bias its sums are beyond 32 bits";
-  const bytes = new Uint8Array(Int32Array.from(numbers).buffer);
-  return {value: new Tensor("int32", value.shape, bytes), quantisation: {scale, zero: scale.map(() => 0), axis: 0}};
-}

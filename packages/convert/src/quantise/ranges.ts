@@ -83,10 +83,11 @@ function fakeQuantised(node: Node, site: Site): Levels | string {
   const [mins, maxs] = [ends(low, "min", -6), ends(high, "max", 6)];
   const half = 2 ** (bits - 1);
   const ranges = mins.map((min, c) => nudge(min, maxs[c]!, bits, narrow));
+  const levels = {first: (narrow ? 1 : 0) - half, last: half - 1};
   return levelsOf(
-    ranges.map((range) => range && {scale: range.scale, zero: range.zero - half}),
+    ranges.map((range) => range && {scale: range.scale, zero: range.zero + levels.first}),
     (site.inputs[0]!.shape?.length ?? 0) - 1,
-    {first: (narrow ? 1 : 0) - half, last: half - 1},
+    levels,
   );
 }
 

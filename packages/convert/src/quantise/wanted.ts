@@ -7,7 +7,7 @@ import {fixed, joins, moves} from "./kernel-table.ts";
  * For each value that is only ever rounded to one set of levels, perhaps after moves: that one. Outputs are wanted as
  * they are, but with `integerOutputs` those that a kernel gives on levels of its own.
  */
-export function wantedLevels(graph: Graph, integerOutputs = false): ReadonlyMap<Ref, Quantisation> {
+export function wantedLevels(graph: Graph, integerOutputs: boolean): ReadonlyMap<Ref, Quantisation> {
   // "real": something wants the number as it is, or two want different levels.
   const wishes = new Map<Ref, Quantisation | "real">();
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));

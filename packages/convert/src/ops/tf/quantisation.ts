@@ -24,7 +24,7 @@ export interface NudgedRange {
   readonly max: number;
   readonly scale: number;
   readonly inverse: number;
-  /** The level of 0. */
+  /** How many levels 0 is above the lowest. */
   readonly zero: number;
 }
 
