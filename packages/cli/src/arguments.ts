@@ -59,6 +59,13 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/** Parses a number above 0. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (/^[\d.]+(e[+-]?\d+)?$/i.test(text) && value > 0 && Number.isFinite(value)) return value;
+  throw new Error(`a number above 0; found "${text}"`);
+}
+
 /** A parser of one of several words. */
 export function oneOf<const Word extends string>(...choices: readonly Word[]): (text: string) => Word {
   return (text) => {

@@ -38,6 +38,10 @@ export const cliErrors = {
     when: "An output was asked for that the model doesn't have.",
     todo: "Choose from those that the message lists; `tf-trusted inspect MODEL` shows them.",
   },
+  CLI_CHECK: {
+    when: "`convert --check` found the converted model's outputs further from TensorFlow's than --tolerance allows.",
+    todo: "Look at the outputs that the message names; report it, with the model if you can: the converter should not do this.",
+  },
   CLI_SIGNATURE: {
     when: "A signature was asked for that the model doesn't have.",
     todo: "Choose from those that the message lists; `tf-trusted inspect MODEL` shows them.",

@@ -196,3 +196,23 @@ for (const command of commands) {
     }
   });
 }
+
+test("convert --check compares the result with the source graph", async () => {
+  const target = join(folder, "checked.tflite");
+  const {code, stdout} = await run(["convert", digits, "--output-file", target, "--check", "--json"]);
+  assert.equal(code, 0);
+  const {check} = JSON.parse(stdout) as {check: {outputs: {name: string; within: boolean; relative: number}[]}};
+  assert.deepEqual(
+    check.outputs.map(({name, within}) => [name, within]),
+    [["probabilities", true]],
+  );
+  assert.ok(check.outputs[0]!.relative < 1e-5);
+});
+
+test("convert --check fails beyond the tolerance", async () => {
+  const target = join(folder, "strict.tflite");
+  const strict = ["--check", "--tolerance", "1e-30", "--input-file", three];
+  const {code, stderr} = await run(["convert", digits, "--output-file", target, ...strict]);
+  assert.equal(code, 1);
+  assert.match(stderr, /CLI_CHECK: .*"probabilities": \d/);
+});

@@ -78,6 +78,10 @@ export const convertErrors = {
     when: 'The graph computes with float64, and `float64: "refuse"` asked for what float32 can\'t give.',
     todo: 'Compute these nodes outside of the model, or accept seven digits (`float64: "narrow"`, the default).',
   },
+  CONVERT_NO_REFERENCE: {
+    when: "The reference evaluator has no values for an operator: random numbers, strings, or a form it doesn't know.",
+    todo: "Check a part of the graph without it (`outputs`, `inputs`), or compare with TensorFlow.",
+  },
   CONVERT_IR_TEXT: {
     when: "The text of an IR graph can't be parsed.",
     todo: "Correct the line that the message names.",

@@ -1,13 +1,12 @@
 /** SavedModel → TensorFlow Lite: MetaGraph and signature chosen, variables frozen, and then as any graph. */
 import type {DType} from "@tf-trusted/tensor";
-import type {Message} from "./bytes/wire.ts";
 import {type ConvertOptions, type ConvertResult, convertSource} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
 import type {PortDescription} from "./inspect.ts";
 import {defaultLimits} from "./limits.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {Checkpoint} from "./readers/checkpoint/checkpoint.ts";
-import type {GraphDef} from "./readers/graphdef/graph-def.ts";
+import {operatorsOf} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {indexNodes, parseRef, selectNodes} from "./readers/graphdef/select.ts";
@@ -24,7 +23,7 @@ import {
 import {countBy} from "./report.ts";
 
 export interface SavedModelOptions
-  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType"> {
+  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType" | "reference"> {
   /** Default: `serving_default`, or the only one. */
   readonly signature?: string;
   /** Default: `serve`. */
@@ -130,13 +129,6 @@ export async function inspectSavedModel(
       .map((name) => ({name, ...checkpoint!.entry(name)})),
     assets: files.paths.filter((path) => path.startsWith("assets/")),
   };
-}
-
-function operatorsOf({nodes, functions}: GraphDef): readonly string[] {
-  const inFunctions = functions.flatMap((each) =>
-    ((each.node_def ?? []) as Message[]).map(({op = ""}) => op as string),
-  );
-  return [...nodes.map(({op}) => op), ...inFunctions];
 }
 
 /** Throws `CONVERT_NAME_UNKNOWN`. */

@@ -1,6 +1,9 @@
 /** The pipeline: read → import → passes → lower → passes → emit. */
+import type {Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
+import {findCut} from "./cut.ts";
+import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, type Graph, indexOf, nodeOf, type Port, type Quantisation, type ValueDType} from "./ir/graph.ts";
 import {printGraph} from "./ir/text.ts";
@@ -17,7 +20,7 @@ import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphde
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
-import {type ConvertReport, countBy, unsupportedError} from "./report.ts";
+import {type Change, type ConvertReport, countBy, findDecomposed, unsupportedError} from "./report.ts";
 import {emitModel, signatureKey} from "./tflite/emit.ts";
 
 export type ModelFormat = "auto" | "graphdef" | "graphdef-text" | "tflite";
@@ -49,6 +52,8 @@ export interface ConvertOptions {
    * the signature. Default: float32, quantised inside.
    */
   readonly ioType?: IoType;
+  /** Keeps the source graph, so that the result's `reference` can compute what TensorFlow would. Default: false. */
+  readonly reference?: boolean;
   readonly limits?: Partial<ConvertLimits>;
 }
 
@@ -70,6 +75,12 @@ export interface ConvertResult {
     readonly inputs: readonly SignatureTensor[];
     readonly outputs: readonly SignatureTensor[];
   };
+  /**
+   * The source graph's outputs for given inputs, by name, from the reference evaluator; there if `reference` was asked
+   * for and the source isn't TensorFlow Lite already. Throws `CONVERT_NO_REFERENCE`, `CONVERT_INPUT_SHAPE`, and
+   * `CONVERT_SHAPE` where the inputs don't fit.
+   */
+  readonly reference?: (inputs: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
 }
 
 /**
@@ -102,13 +113,22 @@ export interface Source {
 /** All that comes after reading. */
 export function convertSource(
   source: Source,
-  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType">,
+  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType" | "reference">,
 ): ConvertResult {
-  const counts = new Map<string, number>();
+  const changes = new Map<
+    string,
+    {readonly effect: Change["effect"]; readonly what: string; readonly nodes: string[]}
+  >();
+  const change = (effect: Change["effect"], what: string, nodes: readonly string[]) => {
+    const known = changes.get(what);
+    if (known) known.nodes.push(...nodes);
+    else changes.set(what, {effect, what, nodes: [...nodes]});
+  };
   const passNotes: string[] = [];
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
-      const tally = (what: string, by = 1) => counts.set(what, (counts.get(what) ?? 0) + by);
+      const tally = (what: string, nodes: string | readonly string[]) =>
+        change(pass.effect ?? "rewritten", what, typeof nodes === "string" ? [nodes] : nodes);
       const next = runPass(pass, graph, tally, (note) => passNotes.push(note));
       check(next, pass.name, options);
       return next;
@@ -117,14 +137,19 @@ export function convertSource(
   const quantisation = quantisePasses(options.quantize, options.ioType);
   check(source.graph, "import", options);
   const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
-  const rounded = counts.get(tallyOf("float64")) ?? 0;
+  const rounded = changes.get(tallyOf("float64"))?.nodes.length ?? 0;
   if (options.float64 === "refuse" && rounded > 0) {
     throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
   }
   const lowered = lowerGraph(prepared);
-  if (lowered.unsupported.length > 0) throw unsupportedError(lowered.unsupported);
+  if (lowered.unsupported.length > 0) {
+    const names = new Set(lowered.unsupported.map(({node}) => node));
+    throw unsupportedError(lowered.unsupported, findCut(source.graph, names));
+  }
   check(lowered.graph, "lower", options);
-  const finished = run(lowered.graph, [...quantisation.lowered, ...targetPasses, ...quantisation.fused, ...lastPasses]);
+  const fused = run(lowered.graph, [...quantisation.lowered, ...targetPasses]);
+  for (const [what, nodes] of findDecomposed(prepared, fused)) change("decomposed", what, nodes);
+  const finished = run(fused, [...quantisation.fused, ...lastPasses]);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
@@ -132,7 +157,7 @@ export function convertSource(
     model,
     report: {
       format: source.format,
-      passes: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      changes: [...changes.values()],
       notes: [...source.notes, ...lowered.notes, ...passNotes],
       sourceOperators: countBy(
         [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
@@ -146,6 +171,7 @@ export function convertSource(
       inputs: finished.inputs.map((port) => describePort(finished, port)),
       outputs: finished.outputs.map((port) => describePort(finished, port)),
     },
+    ...(options.reference && {reference: (inputs) => evaluateGraph(source.graph, inputs)}),
   };
 }
 
@@ -209,7 +235,7 @@ function passThrough(bytes: Uint8Array, {quantize}: ConvertOptions): ConvertResu
   );
   return {
     model: bytes,
-    report: {format: "tflite", passes: {}, notes, sourceOperators: operators, operators, modelBytes: bytes.length},
+    report: {format: "tflite", changes: [], notes, sourceOperators: operators, operators, modelBytes: bytes.length},
     signature: {
       name: signature?.key ?? signatureKey,
       inputs: (signature?.inputs ?? ports(graph?.inputs ?? [])).map(({name, tensor}) => describe(name, tensor)),

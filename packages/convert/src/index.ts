@@ -6,6 +6,8 @@ export {
   type SavedModelOptions,
   type SavedModelStructure,
 } from "./convert-saved-model.ts";
+export type {Cut, CutInput} from "./cut.ts";
+export {compareOutputs, type OutputDifference} from "./evaluate/compare.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
 export type {Quantisation} from "./ir/graph.ts";
 export {type ConvertLimits, defaultLimits} from "./limits.ts";
@@ -15,4 +17,4 @@ export type {IoType} from "./quantise/interface.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";
 export {filesInMemory, type ModelFiles} from "./readers/model-files.ts";
 export {isSavedModel} from "./readers/saved-model/saved-model.ts";
-export type {ConvertReport} from "./report.ts";
+export {type Change, type ConvertReport, describeCut} from "./report.ts";

@@ -1,12 +1,13 @@
 /** What is in a graph, without converting it. */
 import {type ConvertOptions, readGraph, recogniseFormat} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
+import {type Cut, findCut} from "./cut.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, constantOf, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
 import {defaultLimits} from "./limits.ts";
 import {lowerGraph, type UnsupportedNode} from "./lower/index.ts";
 import {runPass, sourcePasses} from "./passes/index.ts";
-import {parseGraphDef} from "./readers/graphdef/graph-def.ts";
+import {operatorsOf, parseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {countBy} from "./report.ts";
 
 export interface GraphStructure {
@@ -22,6 +23,10 @@ export interface GraphStructure {
   readonly constantBytes: number;
   /** What `convert` would refuse. */
   readonly unsupported: readonly Pick<UnsupportedNode, "node" | "operator" | "reason">[];
+  /** Where to cut so that the rest converts, if something is unsupported and there is such a place. */
+  readonly cut?: Cut;
+  /** Loops, conditions and calls in the file and its functions, as they are there, with their numbers. */
+  readonly controlFlow: Readonly<Record<string, number>>;
   readonly functions: number;
   readonly notes: readonly string[];
 }
@@ -48,6 +53,7 @@ export function inspectGraph(bytes: Uint8Array, options: ConvertOptions = {}): G
   const operators = [...allNodes(graph)].filter((node) => node.op !== "const" && node.op !== "input");
   const constants = [...allNodes(graph)].map((node) => constantOf(node)?.bytes.length ?? 0);
   const {unsupported} = lowerGraph(sourcePasses.reduce((at, pass) => runPass(pass, at, () => {}), graph));
+  const cut = unsupported.length > 0 ? findCut(graph, new Set(unsupported.map(({node}) => node))) : undefined;
   return {
     format,
     nodes: definition.nodes.length,
@@ -57,10 +63,15 @@ export function inspectGraph(bytes: Uint8Array, options: ConvertOptions = {}): G
     operators: countBy(operators.map((node) => node.op.replace(/^tf\./, ""))),
     constantBytes: constants.reduce((sum, size) => sum + size, 0),
     unsupported: unsupported.map(({node, operator, reason}) => ({node, operator, reason})),
+    ...(cut && {cut}),
+    controlFlow: countBy(operatorsOf(definition).filter((op) => controlFlow.test(op))),
     functions: definition.functions.length,
     notes,
   };
 }
+
+const controlFlow =
+  /^((Stateless)?(While|If|Case)|For|Switch|Merge|Enter|Exit|NextIteration|LoopCond|(Stateful)?PartitionedCall|StatelessPartitionedCall)$/;
 
 function describe(graph: Graph, {name, ref}: Port): PortDescription {
   const {dtype, shape} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;

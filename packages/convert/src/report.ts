@@ -1,13 +1,25 @@
 /** What a conversion did, and what it couldn't do and why. */
 import {ConvertError} from "./convert-error.ts";
+import type {Cut} from "./cut.ts";
 import {formatDims} from "./ir/dims.ts";
+import {allNodes, type Graph, originOf} from "./ir/graph.ts";
 import type {UnsupportedNode} from "./lower/index.ts";
+import type {Effect} from "./passes/pass.ts";
 import type {QuantisationReport} from "./quantise/describe.ts";
+
+/** What a conversion did to nodes of the source. */
+export interface Change {
+  readonly effect: Effect | "decomposed";
+  /** "biases fused", or for what TensorFlow Lite lacks what it became: "Erf → EXP, MUL ×3". */
+  readonly what: string;
+  /** Names in the source. A node may have been changed more than once. */
+  readonly nodes: readonly string[];
+}
 
 export interface ConvertReport {
   readonly format: "graphdef" | "graphdef-text" | "saved-model" | "tflite";
-  /** What passes did, by kind: `{"batch norms spelled out": 12}`. */
-  readonly passes: Readonly<Record<string, number>>;
+  /** What was folded, fused, narrowed, decomposed …, with the nodes. */
+  readonly changes: readonly Change[];
   /** Where numbers are computed in another dtype, which outputs were chosen, and the like. */
   readonly notes: readonly string[];
   /** Operators of the source that the outputs need, with their numbers. */
@@ -19,8 +31,32 @@ export interface ConvertReport {
   readonly quantisation?: QuantisationReport;
 }
 
+/** Operators that only change how a number is stored. */
+export const conversions: ReadonlySet<string> = new Set(["tfl.QUANTIZE", "tfl.DEQUANTIZE"]);
+
+/** What operators of the source became where that is several of TensorFlow Lite's, "Erf → EXP, MUL ×3", with the nodes. */
+export function findDecomposed(source: Graph, result: Graph): ReadonlyMap<string, readonly string[]> {
+  const operators = new Map([...allNodes(source)].map((node) => [originOf(node), node.op.replace(/^tf\./, "")]));
+  const made = new Map<string, string[]>();
+  for (const node of allNodes(result)) {
+    if (!node.op.startsWith("tfl.") || conversions.has(node.op)) continue;
+    const into = made.get(originOf(node));
+    if (into) into.push(node.op.slice(4));
+    else made.set(originOf(node), [node.op.slice(4)]);
+  }
+  const found = new Map<string, string[]>();
+  for (const [name, into] of made) {
+    const operator = operators.get(name);
+    if (operator === undefined || into.length === 1) continue;
+    const parts = Object.entries(countBy(into)).map(([op, count]) => (count > 1 ? `${op} ×${count}` : op));
+    const what = `${operator} → ${parts.join(", ")}`;
+    found.set(what, [...(found.get(what) ?? []), name]);
+  }
+  return found;
+}
+
 /** All nodes at once, by operator, each with the reason and what to do. */
-export function unsupportedError(unsupported: readonly UnsupportedNode[]): ConvertError {
+export function unsupportedError(unsupported: readonly UnsupportedNode[], cut?: Cut): ConvertError {
   const byReason = new Map<string, UnsupportedNode[]>();
   for (const node of unsupported) {
     const key = `${node.operator}: ${node.reason}`;
@@ -35,10 +71,30 @@ export function unsupportedError(unsupported: readonly UnsupportedNode[]): Conve
     const more = nodes.length > names.length ? `, and ${nodes.length - names.length} more` : "";
     return `  operator ${operator}: ${reason}; node ${names.join(", ")}${more}`;
   });
-  const message = `${unsupported.length} nodes can't be converted:\n${lines.join("\n")}\nCut the graph before them with \`outputs\` (--output-name), or behind them with \`inputs\` (--input-name).`;
+  const count = unsupported.length === 1 ? "1 node" : `${unsupported.length} nodes`;
+  const message = `${count} can't be converted:\n${lines.join("\n")}\n${cut ? describeCut(cut) : adviceWithoutCut}`;
   return new ConvertError("CONVERT_OP_UNSUPPORTED", message, {
-    details: {nodes: unsupported.map(({node, operator, reason}) => ({node, operator, reason}))},
+    details: {
+      nodes: unsupported.map(({node, operator, reason}) => ({node, operator, reason})),
+      ...(cut && {cut}),
+    },
   });
+}
+
+const adviceWithoutCut =
+  "Cut the graph before them with `outputs` (--output-name), or behind them with `inputs` (--input-name).";
+
+/** As typed on a command line. */
+export function describeCut({inputs = [], outputs = [], operators}: Cut): string {
+  const flags = [
+    ...inputs.flatMap(({name, shape}) => [
+      `--input-name ${name}`,
+      ...(shape ? [`--input-shape ${name}=${shape.map((size) => (size < 0 ? "?" : size)).join(",")}`] : []),
+    ]),
+    ...outputs.map((name) => `--output-name ${name}`),
+  ];
+  const where = inputs.length > 0 ? "behind" : "before";
+  return `Cut ${where} them, ${operators} operators are left, which convert: ${flags.join(" ")}`;
 }
 
 export function countBy(names: Iterable<string>): Readonly<Record<string, number>> {

@@ -1,9 +1,10 @@
 /**
  * What shapes the outputs of a call will have and what its tensors take, before the engine runs: by inference over the
- * graph, else, where an operator has no shape rule, by a probe (specs/litert.md §5.2). Outputs whose shape depends on
+ * graph, else by formulas that the converter wrote into the file, else, where an operator has no shape rule, by a probe (specs/litert.md §5.2). Outputs whose shape depends on
  * values are refused: LiteRT returns garbage for them (T3).
  */
 import {
+  claimedShapes,
   type Inference,
   inferableOperators,
   inferShapes,
@@ -54,8 +55,17 @@ export async function fixCall(
   inferred.forEach((shape, at) => {
     if (!isDynamic(shape)) checkDeclared(shape, specs[at]!.shape, specs[at]!.name);
   });
+  const claimed = claimedShapes(model, place.key ?? "", inputs);
   const known = inferred.map((shape, at) => {
-    if (!isDynamic(shape)) return shape;
+    const claim = claimed[at];
+    if (!isDynamic(shape)) {
+      if (claim !== undefined) checkDeclared(shape, claim, specs[at]!.name);
+      return shape;
+    }
+    if (claim !== undefined) {
+      checkDeclared(claim, specs[at]!.shape, specs[at]!.name);
+      return claim;
+    }
     // The file promises a shape although a tensor on the way varies; what comes is compared after every run.
     return specs[at]!.shape.includes(-1) ? undefined : specs[at]!.shape;
   });

@@ -18,6 +18,7 @@ export {checkKernels, type KernelRow, kernelRow} from "./operators/kernels.ts";
 export {type OperatorNode, operatorNode, operatorVersion} from "./operators/versions.ts";
 export {readModel} from "./read-model.ts";
 export {defaultOptions, optionsTableOf} from "./schema/schema.ts";
+export {claimedShapes, shapesMetadata} from "./shapes/formulas.ts";
 export {
   declaredShape,
   namedShapes,

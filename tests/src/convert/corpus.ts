@@ -5,7 +5,7 @@ import {fileURLToPath} from "node:url";
 import {type ConvertOptions, type ConvertResult, convert} from "@tf-trusted/convert";
 import {TfTrustedError} from "@tf-trusted/core";
 import type {Engine} from "@tf-trusted/litert";
-import {bfloat16ToNumber, float16ToNumber, readNpz, type Tensor} from "@tf-trusted/tensor";
+import {bfloat16ToNumber, float16ToNumber, readNpz, Tensor} from "@tf-trusted/tensor";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 const shared = process.env.TF_TRUSTED_CORPUS ?? resolve(root, "../shared");
@@ -69,7 +69,7 @@ export async function readGoldens(testCase: Pick<Case, "io" | "inputs" | "output
 export type Outcome =
   | {readonly kind: "right"}
   /** A coded error instead of numbers: converting, or by the engine. */
-  | {readonly kind: "refused"; readonly by: "convert" | "engine"; readonly reason: string}
+  | {readonly kind: "refused"; readonly by: "convert" | "engine" | "reference"; readonly reason: string}
   | {readonly kind: "wrong"; readonly reason: string};
 
 /** Converts, runs in the engine, compares with the goldens. Errors without a code are not caught. */
@@ -129,6 +129,23 @@ export async function judgeAll(
   return outcomes;
 }
 
+/** {@link judge} for the reference evaluator instead of the engine: what `convert --check` takes for TensorFlow's numbers. */
+export async function judgeReference(testCase: Case): Promise<Outcome> {
+  const goldens = await readGoldens(testCase);
+  let converted: ConvertResult;
+  try {
+    converted = convert(readModelFile(testCase.file), {outputs: [...goldens.outputs.keys()], reference: true});
+  } catch (error) {
+    return refusal("convert", error);
+  }
+  try {
+    const outputs = converted.reference!(goldens.inputs);
+    return compare(testCase, goldens.outputs, Object.fromEntries(outputs));
+  } catch (error) {
+    return refusal("reference", error);
+  }
+}
+
 /**
  * Whether a case asks for more digits than float32 has: half a unit in the last place, relative to the number. Who needs
  * them asks for a refusal (`float64: "refuse"`), and so does such a case. Cases that float32 can meet never do.
@@ -139,12 +156,29 @@ function fail(message: string): never {
   throw new Error(message);
 }
 
-function refusal(by: "convert" | "engine", error: unknown): Outcome {
+function refusal(by: "convert" | "engine" | "reference", error: unknown): Outcome {
   if (!(error instanceof TfTrustedError)) throw error;
   return {kind: "refused", by, reason: `${error.code}: ${error.message.split("\n").slice(0, 2).join(" ")}`};
 }
 
-function compare(
+/** Whether dimension 0 of every input is open, so that the model takes batches. */
+export const hasOpenBatch = ({inputs}: Case): boolean =>
+  inputs.length > 0 && inputs.every(({shape}) => (shape?.[0] ?? 0) === -1 || shape?.[0] === null);
+
+/** A tensor of `batch` rows: those of `tensor`, over and over. */
+export function batchOf(tensor: Tensor, batch: number): Tensor {
+  const rows = tensor.shape[0]!;
+  const width = tensor.bytes.length / rows;
+  const bytes = new Uint8Array(batch * width);
+  for (let row = 0; row < batch; row++) {
+    const from = (row % rows) * width;
+    bytes.set(tensor.bytes.subarray(from, from + width), row * width);
+  }
+  return new Tensor(tensor.dtype, [batch, ...tensor.shape.slice(1)], bytes);
+}
+
+/** Values, dtypes and shapes against goldens. */
+export function compare(
   testCase: Pick<Case, "tol" | "compare">,
   wanted: ReadonlyMap<string, Tensor>,
   found: Readonly<Record<string, Tensor>>,

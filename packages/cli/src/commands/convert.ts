@@ -1,16 +1,19 @@
 /** `tf-trusted convert`: a frozen graph to a TensorFlow Lite file. */
 import {join} from "node:path";
-import type {QuantisationReport} from "@tf-trusted/convert";
+import type {Change, QuantisationReport} from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
-import {oneOf, parseShapeRequest, wholeNumber} from "../arguments.ts";
+import {oneOf, parseShapeRequest, positiveNumber, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
-import {defineCommand} from "../command.ts";
+import {type Context, defineCommand} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
 import {makeFolder, writeOutputFile} from "../files.ts";
-import {openModel} from "../model/open-model.ts";
+import {type CheckResult, checkModel, randomInputs} from "../model/check-model.ts";
+import {type OpenedModel, openModel} from "../model/open-model.ts";
+import {prepareInputs} from "../model/prepare-inputs.ts";
 import {listOperators, renderPorts} from "../render/ports.ts";
-import {formatBytes, formatMs} from "../render/quantities.ts";
+import {formatBytes, formatMs, formatShape} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
+import {readInputFiles} from "./prediction-flags.ts";
 
 const parseIoType = oneOf("float32", "int8", "uint8");
 const parseQuantize = oneOf("weights", "float16", "keep");
@@ -49,6 +52,19 @@ export const convertCommand = defineCommand({
       help: "with --quantize keep: the dtype of inputs and outputs",
       byDefault: "float32",
     },
+    check: {help: "run the source graph and the result on the same inputs, and report the largest difference"},
+    "input-file": {
+      value: "FILE",
+      repeat: true,
+      help: "with --check: inputs as in run, .npz or .npy",
+      byDefault: "random numbers",
+    },
+    tolerance: {
+      value: "NUMBER",
+      parse: positiveNumber,
+      help: "with --check: fail beyond this part of an output's largest value",
+      byDefault: "0.001",
+    },
     "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
   },
   examples: [
@@ -57,11 +73,16 @@ export const convertCommand = defineCommand({
       what: "all inputs and outputs of the graph",
     },
     {
+      line: "convert fixtures/digits/digits.pb --output-file digits.tflite --check",
+      what: "and compare the result with the source graph on random inputs",
+    },
+    {
       line: "convert fixtures/digits/digits.pb --output-file digits.tflite --output-name probabilities --input-shape image=1,8,8,1",
       what: "one output, and a fixed shape",
     },
   ],
-  async run([path], flags, {print, progress}) {
+  async run([path], flags, context) {
+    const {print, progress} = context;
     const target = flags["output-file"];
     if (target === undefined) throw new CliError("CLI_USAGE", "convert needs --output-file FILE");
     if (flags["io-type"] !== undefined && flags.quantize !== "keep")
@@ -69,6 +90,9 @@ export const convertCommand = defineCommand({
         "CLI_USAGE",
         "--io-type needs --quantize keep: without it there are no levels for inputs and outputs",
       );
+    if (!flags.check && (flags["input-file"].length > 0 || flags.tolerance !== undefined)) {
+      throw new CliError("CLI_USAGE", "--input-file and --tolerance are for --check");
+    }
     progress.step(`Converting ${path}`);
     const dumps: (readonly [string, string])[] = [];
     const opened = await openModel(
@@ -81,6 +105,7 @@ export const convertCommand = defineCommand({
         signature: flags.signature,
       },
       {
+        reference: flags.check === true,
         ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
         ...(flags.quantize !== undefined && {quantize: flags.quantize}),
         ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
@@ -89,6 +114,8 @@ export const convertCommand = defineCommand({
     const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;
     const dumped = await writeDumps(flags["dump-passes"], dumps);
     await writeOutputFile(target, model);
+    const tolerance = flags.tolerance ?? defaultTolerance;
+    const check = flags.check === true ? await checkAgainstSource(opened, flags, context) : undefined;
     await print({
       json: {
         model: path!,
@@ -101,10 +128,11 @@ export const convertCommand = defineCommand({
         outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
         sourceOperators: report.sourceOperators,
         operators: report.operators,
-        passes: report.passes,
+        changes: report.changes.map(({effect, what, nodes}) => ({effect, what, nodes})),
         notes: report.notes,
         ...(report.quantisation && {quantisation: quantisationJson(report.quantisation)}),
         dumps: dumped,
+        ...(check && {check: checkToJson(check, tolerance)}),
       },
       text: (style, columns) => {
         const sizes = `${formatBytes(sourceBytes)} → ${formatBytes(model.length)}, in ${formatMs(convertMs)}`;
@@ -121,13 +149,16 @@ export const convertCommand = defineCommand({
           ),
           "",
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
+          ...renderChanges(report.changes, style),
           ...(report.quantisation ? [renderQuantisation(report.quantisation, style)] : []),
           ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
+          ...(check ? ["", renderCheck(check, tolerance, style)] : []),
           ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
         ];
         return `${lines.join("\n")}\n`;
       },
     });
+    if (check) refuseDifferences(check, tolerance);
     return exitCodes.done;
   },
 });
@@ -144,6 +175,83 @@ function renderQuantisation({constants, operators}: QuantisationReport, style: S
   const kinds = [...counts].map(([dtype, count]) => `${count} ${dtype}`).join(", ");
   const computed = Object.keys(operators).length > 0 ? `; operators ${listOperators(operators)}` : "";
   return `${style.bold("quantised")}  ${constants.length === 0 ? "no constants" : `constants: ${kinds}`}${computed}`;
+}
+
+/** Of the largest value of an output: what float32 sums in another order differ by, and far below what a fault does. */
+const defaultTolerance = 1e-3;
+
+/** Of the random inputs: the same for everybody who compares results. */
+const randomSeed = 1;
+
+async function checkAgainstSource(
+  opened: OpenedModel,
+  flags: {readonly "input-file": readonly string[]; readonly "input-name": readonly string[]},
+  {progress, note, noteStyle}: Context,
+): Promise<CheckResult> {
+  const files = await readInputFiles(flags["input-file"]);
+  const {tensors, notes} =
+    files.length === 0
+      ? {tensors: randomInputs(opened.inputs, randomSeed), notes: []}
+      : prepareInputs(opened.inputs, files, {inputNames: flags["input-name"], shapes: []});
+  for (const text of notes) note(`${noteStyle.yellow("note")} ${printable(text)}`);
+  progress.step("Checking");
+  return checkModel(opened, tensors);
+}
+
+function renderCheck({outputs, engineMs, referenceMs}: CheckResult, tolerance: number, style: Style): string {
+  const lines = outputs.map(({name, dtype, shape, largest, relative, at, mismatch}) => {
+    const mark = relative <= tolerance ? style.green("✓") : style.red("✗");
+    const told =
+      mismatch ??
+      (largest === 0
+        ? "equal"
+        : `largest difference ${formatDifference(largest)}, ${formatDifference(relative)} of the largest value, at [${at.join(", ")}]`);
+    return `${mark} ${printable(name)} ${style.dim(`${dtype} ${formatShape(shape)}`)}  ${printable(told)}`;
+  });
+  const times = style.dim(`engine ${formatMs(engineMs)}, reference ${formatMs(referenceMs)}`);
+  return [`${style.bold("check")}  ${times}`, ...lines].join("\n");
+}
+
+/** JSON has no infinity: null. */
+function checkToJson({outputs, engineMs, referenceMs}: CheckResult, tolerance: number) {
+  const finite = (value: number) => (Number.isFinite(value) ? value : null);
+  return {
+    tolerance,
+    engineMs,
+    referenceMs,
+    outputs: outputs.map(({name, dtype, shape, largest, relative, at, mismatch}) => ({
+      name,
+      dtype,
+      shape,
+      largest: finite(largest),
+      relative: finite(relative),
+      at,
+      within: relative <= tolerance,
+      ...(mismatch !== undefined && {mismatch}),
+    })),
+  };
+}
+
+const formatDifference = (value: number): string => (Number.isFinite(value) ? value.toPrecision(2) : "infinite");
+
+/** Throws `CLI_CHECK`. */
+function refuseDifferences({outputs}: CheckResult, tolerance: number): void {
+  const far = outputs.filter(({relative}) => !(relative <= tolerance));
+  if (far.length === 0) return;
+  const told = far.map(({name, relative, mismatch}) => `"${name}": ${mismatch ?? formatDifference(relative)}`);
+  throw new CliError("CLI_CHECK", `outputs beyond ${tolerance} of their largest value: ${told.join("; ")}`, {
+    details: {outputs: far.map(({name}) => name), tolerance},
+  });
+}
+
+/** One line an effect: `fused  4 activations fused, 5 biases fused`. */
+function renderChanges(changes: readonly Change[], style: Style): string[] {
+  const byEffect = new Map<string, string[]>();
+  for (const {effect, what, nodes} of changes) {
+    const told = `${nodes.length} × ${what}`;
+    byEffect.set(effect, [...(byEffect.get(effect) ?? []), told]);
+  }
+  return [...byEffect].map(([effect, told]) => `${style.bold(effect)}  ${told.join("; ")}`);
 }
 
 /** `03-fold-constants.txt`: sorted by name they are in order. */

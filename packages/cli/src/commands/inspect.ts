@@ -1,5 +1,12 @@
 /** `tf-trusted inspect`: what is in a model file. Works on this machine only; nothing is started or sent. */
-import {type GraphStructure, inspectGraph, inspectSavedModel, type SavedModelStructure} from "@tf-trusted/convert";
+import {
+  type Cut,
+  describeCut,
+  type GraphStructure,
+  inspectGraph,
+  inspectSavedModel,
+  type SavedModelStructure,
+} from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
 import {admitModel, defaultLimits} from "@tf-trusted/litert";
 import {admitOperators, checkModel, declaredShape, readModel, type TfliteModel} from "@tf-trusted/tflite";
@@ -43,7 +50,8 @@ export const inspectCommand = defineCommand({
 const formats = {graphdef: "frozen TensorFlow graph", "graphdef-text": "frozen TensorFlow graph, text form"} as const;
 
 function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructure): Outcome {
-  const {format, nodes, liveNodes, inputs, outputs, operators, constantBytes, unsupported, notes} = structure;
+  const {format, nodes, liveNodes, inputs, outputs, operators, constantBytes, unsupported, cut, controlFlow, notes} =
+    structure;
   const ports = (list: GraphStructure["inputs"]): readonly Port[] =>
     list.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? []}));
   return {
@@ -57,7 +65,9 @@ function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructur
       inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? null})),
       outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape: shape ?? null})),
       operators,
+      controlFlow,
       unsupported: unsupported.map(({node, operator, reason}) => ({node, operator, reason})),
+      cut: cut === undefined ? null : cutToJson(cut),
       notes,
     },
     text: (style, columns) => {
@@ -80,7 +90,9 @@ function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructur
                 columns,
               ),
               ...more(unsupported.length),
+              ...(cut ? [printable(describeCut(cut))] : []),
             ];
+      const flow = Object.entries(controlFlow).map(([name, count]) => `${printable(name)} ×${count}`);
       return page([
         heading(path, facts, style),
         renderPorts(
@@ -92,11 +104,16 @@ function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructur
           columns,
         ),
         operatorTable(operators, style, columns),
+        flow.length === 0 ? "" : `${style.bold("control flow")}  ${flow.join(", ")}`,
         `${style.bold("constants")}  ${formatBytes(constantBytes)}`,
         [...verdict, ...notes.map((note) => `${style.yellow("note")} ${printable(note)}`)].join("\n"),
       ]);
     },
   };
+}
+
+function cutToJson({inputs = [], outputs = [], operators}: Cut): JsonValue {
+  return {inputs: inputs.map(({name, shape}) => ({name, ...(shape && {shape})})), outputs, operators};
 }
 
 function describeSavedModel(path: string, {metaGraphs, variables, assets}: SavedModelStructure): Outcome {

@@ -6,6 +6,7 @@ import type {ModelTensor} from "@tf-trusted/client";
 import {
   type ConvertOptions,
   type ConvertReport,
+  type ConvertResult,
   convert,
   convertSavedModel,
   type InputRequest,
@@ -50,24 +51,25 @@ export interface OpenedModel {
   readonly signature: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+  /** What TensorFlow computes, if `reference` was asked for and the file isn't TensorFlow Lite already. */
+  readonly reference?: NonNullable<ConvertResult["reference"]>;
 }
+
+/** What commands may tell the conversion. */
+export type OpenOptions = Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType" | "reference">;
 
 /**
  * Reads, converts, and checks the result as the enclave's engine will. Throws `CLI_FILE_READ`, `CLI_FILE_KIND`,
  * `CLI_SIGNATURE`, `CLI_INPUT_NAME`, `CLI_INPUT_SHAPE`, `CLI_BATCH`, and what `convert` and `admitModel` throw.
  */
-export async function openModel(
-  path: string,
-  wishes: ModelWishes,
-  options: Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType"> = {},
-): Promise<OpenedModel> {
+export async function openModel(path: string, wishes: ModelWishes, options: OpenOptions = {}): Promise<OpenedModel> {
   if (await isFolder(path)) return openSavedModel(path, wishes, options);
   const bytes = await readInputFile(path);
   refuseOtherKinds(path, bytes);
   const started = performance.now();
   const isTflite = recogniseTflite(bytes);
   const requests = isTflite ? [] : resolveInputs(bytes, wishes);
-  const {model, report} = convert(bytes, {
+  const {model, report, reference} = convert(bytes, {
     ...options,
     ...(requests.length > 0 && {inputs: requests}),
     ...(!isTflite && wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
@@ -84,14 +86,11 @@ export async function openModel(
     signature: signature.name,
     inputs,
     outputs: signature.outputs.map(toPort),
+    ...(reference && {reference}),
   };
 }
 
-async function openSavedModel(
-  path: string,
-  wishes: ModelWishes,
-  options: Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType">,
-): Promise<OpenedModel> {
+async function openSavedModel(path: string, wishes: ModelWishes, options: OpenOptions): Promise<OpenedModel> {
   const started = performance.now();
   const files = await openModelFolder(path);
   const {metaGraphs} = await inspectSavedModel(files);
@@ -99,7 +98,7 @@ async function openSavedModel(
   const ports = chooseSignature(served.signatures, wishes.signature).inputs;
   for (const name of wishes.inputNames) shapeOwner(ports, name);
   const requests = shapeRequests(ports, wishes);
-  const {model, report, signature} = await convertSavedModel(files, {
+  const {model, report, signature, reference} = await convertSavedModel(files, {
     ...options,
     tags: served.tags,
     outputs: wishes.outputNames,
@@ -117,6 +116,7 @@ async function openSavedModel(
     signature: admitted.name,
     inputs: admitted.inputs.map(toPort),
     outputs: admitted.outputs.map(toPort),
+    ...(reference && {reference}),
   };
 }
 

@@ -93,6 +93,9 @@ export function mapRegions(graph: Graph, change: (region: Graph, node: Node) => 
   return {...graph, nodes};
 }
 
+/** The source's name for a node. */
+export const originOf = (node: Node): string => node.origin ?? node.name;
+
 /** All nodes of a graph and of the regions in it. */
 export function* allNodes(graph: Graph): Generator<Node> {
   for (const node of graph.nodes) {

@@ -23,6 +23,8 @@ export interface Operator {
   readonly infer: (site: Site) => readonly TensorType[];
   /** The outputs for constant inputs, `undefined` where it doesn't know this case. */
   readonly evaluate?: (site: Site, inputs: readonly Tensor[], types: readonly TensorType[]) => Tensor[] | undefined;
+  /** The outputs' shapes follow from the inputs' elements: `evaluate` doesn't need them in `types`. */
+  readonly sizedByValues?: true;
   /** Steps that `evaluate` takes, where they may be many times the elements that go in and come out. */
   readonly cost?: (site: Site, inputs: readonly Tensor[], types: readonly TensorType[]) => number;
 }
@@ -58,6 +60,12 @@ export function stringAttribute(site: Site, key: string, fallback?: string): str
 export function numbersAttribute(site: Site, key: string, fallback?: readonly number[]): readonly number[] {
   const isNumbers = (value: Attribute) => Array.isArray(value) && value.every((each) => typeof each === "number");
   return attribute(site, key, isNumbers, "a list of numbers", fallback);
+}
+
+/** An attribute that is a list of strings. Throws `CONVERT_ATTRIBUTE`. */
+export function stringsAttribute(site: Site, key: string, fallback?: readonly string[]): readonly string[] {
+  const isStrings = (value: Attribute) => Array.isArray(value) && value.every((each) => typeof each === "string");
+  return attribute(site, key, isStrings, "a list of strings", fallback);
 }
 
 function attribute<T>(site: Site, key: string, test: (v: Attribute) => boolean, wanted: string, fallback?: T): T {

@@ -258,6 +258,8 @@ const oneHot: Lowering = ({inputs: [indices, depth, on, off], types: [type], sit
 /** Each axis on its own: the kernel wants contiguous ones. */
 const reverse: Lowering = ({inputs: [x, axes], site}, b) => {
   const rank = b.rank(x!);
+  // The native kernel crashes on tensors without elements.
+  if (b.shape(x!).includes(0)) return x!;
   return b.integers(axes!, "axes").reduce((value, axis) => {
     const at = normalAxis(site, axis, rank);
     return b.shape(value)[at] === 1 ? value : b.op("REVERSE_V2", [value], {}, {operands: [b.ints([at])]});

@@ -1,7 +1,7 @@
 /** Lowering: every node of the `tf` dialect into nodes of the `tfl` dialect, by a table keyed by operator. */
 import {isDType} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
-import type {Graph, TensorType} from "../ir/graph.ts";
+import {type Graph, originOf, type TensorType} from "../ir/graph.ts";
 import {mixedTable} from "../ops/tfl/index.ts";
 import {arrayLowerings} from "./arrays.ts";
 import {audioLowerings} from "./audio.ts";
@@ -68,7 +68,7 @@ export function lowerGraph(graph: Graph): Lowered {
   const lowered = rewriteGraph(graph, mixedTable, (node, rewriter) => {
     if (!node.op.startsWith("tf.")) return undefined;
     const op = node.op.slice(3);
-    const name = node.origin ?? node.name;
+    const name = originOf(node);
     const refuse = (reason: string) => {
       const inputs = node.inputs.map((ref) => rewriter.type(ref));
       unsupported.push({node: name, operator: op, reason, inputs});

@@ -10,7 +10,7 @@ import {
   numberToFloat16,
   Tensor,
 } from "@tf-trusted/tensor";
-import {isStatic} from "../ir/dims.ts";
+import {isKnown, isStatic} from "../ir/dims.ts";
 import type {TensorType} from "../ir/graph.ts";
 
 /** The most bytes that folding may make of smaller operands (specs/convert.md §4.10). */
@@ -79,6 +79,13 @@ export function gatherElements(tensor: Tensor, shape: readonly number[], source:
 export function sizeOfType({dtype, shape}: TensorType): number {
   if (!isStatic(shape)) return Number.POSITIVE_INFINITY;
   return shape.reduce((a, b) => a * b, 1) * (dtypes[dtype as DType]?.bytes ?? 8);
+}
+
+/** The value of a type that tells all of its elements. */
+export function valueOfType(type: TensorType): Tensor | undefined {
+  if (!type.elements?.every(isKnown) || !isStatic(type.shape)) return undefined;
+  const elements = type.elements as readonly number[];
+  return makeTensor(type.dtype as DType, type.shape, (i) => elements[i]!);
 }
 
 /** How far apart neighbours along each dimension are. */

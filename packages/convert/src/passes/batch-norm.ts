@@ -11,23 +11,24 @@
  */
 import {dtypes, type Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import type {Node, Ref} from "../ir/graph.ts";
+import {type Node, originOf, type Ref} from "../ir/graph.ts";
 import {broadcastStrides, float32Tensor, indexMap, numbersOf} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
 
 export const batchNorm: Pass = {
   name: "batch-norm",
+  effect: "folded",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       if (/^tf\.FusedBatchNorm/.test(node.op)) {
         const spelled = spellOut(node, b);
-        if (spelled !== undefined) tally("batch norms spelled out");
+        if (spelled !== undefined) tally("batch norms spelled out", originOf(node));
         return spelled;
       }
       if (node.op === "tf.BatchNormWithGlobalNormalization") return spellOutOld(node, b);
       const folded = foldScale(node, b) ?? joinOffsets(node, b);
-      if (folded !== undefined) tally("scales and offsets folded");
+      if (folded !== undefined) tally("scales and offsets folded", originOf(node));
       return folded === undefined ? undefined : [folded];
     }),
 };

@@ -7,7 +7,7 @@
 import type {Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {isKnown, unknownDim} from "../ir/dims.ts";
-import type {Attribute, Attributes, Graph, Node, Ref} from "../ir/graph.ts";
+import {type Attribute, type Attributes, type Graph, type Node, originOf, type Ref} from "../ir/graph.ts";
 import {float32Tensor, int32Tensor} from "../ops/elements.ts";
 import {partOf, type Transform, transforms} from "../ops/tf/complex.ts";
 import {tfTable} from "../ops/tf/index.ts";
@@ -121,13 +121,14 @@ const rules: Readonly<Record<string, Rule>> = {
 
 export const complexParts: Pass = {
   name: "complex",
+  effect: "rewritten",
   run: (graph, tally) => {
     if (!holdsComplex(graph)) return graph;
     return rewriteGraph(graph, tfTable, (node, b) => {
       const replaced = rewriteNode(node, b);
       if (replaced === undefined) return undefined;
-      if (node.outputs.some((type) => type.dtype === "complex128")) tally(tallyOf("complex128"));
-      tally("complex operators taken apart");
+      if (node.outputs.some((type) => type.dtype === "complex128")) tally(tallyOf("complex128"), originOf(node));
+      tally("complex operators taken apart", originOf(node));
       return replaced;
     });
   },

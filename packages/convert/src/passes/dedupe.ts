@@ -4,7 +4,7 @@ import {equalBytes} from "@tf-trusted/core";
 import type {Tensor} from "@tf-trusted/tensor";
 import {hashBytes} from "../bytes/hash.ts";
 import {rewriteGraph} from "../ir/builder.ts";
-import {type Node, refTo} from "../ir/graph.ts";
+import {type Node, originOf, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Pass} from "./pass.ts";
 
@@ -16,6 +16,7 @@ const noOperators: OperatorTable = new Map();
 
 export const dedupe: Pass = {
   name: "dedupe",
+  effect: "removed",
   run: (graph, tally) => {
     const constants = new Map<string, {readonly node: Node; readonly value: Tensor}[]>();
     const computations = new Map<string, Node>();
@@ -27,7 +28,7 @@ export const dedupe: Pass = {
         const same = constants.get(key);
         const found = same?.find((each) => equalBytes(each.value.bytes, value.bytes));
         if (found) {
-          tally("duplicates removed");
+          tally("duplicates removed", originOf(node));
           return [refTo(found.node.name)];
         }
         if (same) same.push({node, value});
@@ -40,7 +41,7 @@ export const dedupe: Pass = {
         computations.set(key, node);
         return undefined;
       }
-      tally("duplicates removed");
+      tally("duplicates removed", originOf(node));
       return node.outputs.map((_, i) => refTo(found.name, i));
     });
   },

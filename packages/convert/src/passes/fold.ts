@@ -2,11 +2,11 @@
  * Constant folding: nodes of constant inputs are computed by the reference evaluator, and integer values that follow from
  * shapes become constants (specs/convert.md §4.10). What would grow beyond a megabyte is left to the run time.
  */
-import type {DType, Tensor} from "@tf-trusted/tensor";
+import type {Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
-import {isKnown, isStatic} from "../ir/dims.ts";
-import type {Graph, TensorType} from "../ir/graph.ts";
-import {makeTensor, maxFoldedBytes, sizeOfType} from "../ops/elements.ts";
+import {isStatic} from "../ir/dims.ts";
+import {type Graph, originOf, type TensorType} from "../ir/graph.ts";
+import {maxFoldedBytes, sizeOfType, valueOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass, Tally} from "./pass.ts";
 
@@ -14,10 +14,9 @@ import type {Pass, Tally} from "./pass.ts";
 const maxFoldedSteps = 1e7;
 
 export const fold: Pass = foldExcept("fold", new Set());
-
 /** {@link fold} that leaves some operators. */
 export function foldExcept(name: string, left: ReadonlySet<string>): Pass {
-  return {name, run: (graph, tally) => foldGraph(graph, left, tally)};
+  return {name, effect: "folded", run: (graph, tally) => foldGraph(graph, left, tally)};
 }
 
 function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph {
@@ -27,10 +26,10 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
     if (row === undefined) return undefined;
     const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
     const types = row.infer(site);
-    const known = types.map(fromElements);
+    const known = types.map(valueOfType);
     const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
     if (values === undefined) return undefined;
-    tally("constants folded");
+    tally("constants folded", originOf(node));
     return values.map((value, i) => b.constant(value, i === 0 ? `${node.name}/value` : `${node.name}/value_${i}`));
 
     function evaluate(): Tensor[] | undefined {
@@ -41,12 +40,6 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
       return row!.evaluate(site, inputs as Tensor[], types);
     }
   });
-}
-
-function fromElements(type: TensorType): Tensor | undefined {
-  if (!type.elements?.every(isKnown) || !isStatic(type.shape)) return undefined;
-  const elements = type.elements as readonly number[];
-  return makeTensor(type.dtype as DType, type.shape, (i) => elements[i]!);
 }
 
 function isBounded(type: TensorType, inputs: readonly Tensor[]): boolean {

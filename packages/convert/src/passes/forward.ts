@@ -3,7 +3,7 @@
  * nothing is dropped. EnsureShape goes once its shape is known; PlaceholderWithDefault is its default.
  */
 import {rewriteGraph} from "../ir/builder.ts";
-import {indexOf, nodeOf, type Ref} from "../ir/graph.ts";
+import {indexOf, nodeOf, originOf, type Ref} from "../ir/graph.ts";
 import {numbersOf} from "../ops/elements.ts";
 import {sameShapes} from "../ops/shapes.ts";
 import {tfTable} from "../ops/tf/index.ts";
@@ -26,6 +26,7 @@ const identities: ReadonlySet<string> = new Set(
 
 export const forward: Pass = {
   name: "forward",
+  effect: "removed",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       if (node.op === "tf.IdentityN") return node.inputs;
@@ -34,7 +35,7 @@ export const forward: Pass = {
         return [node.inputs[0]!];
       }
       const chosen = takenBranch(node.op, node.inputs, b);
-      if (chosen !== undefined) tally("conditions decided");
+      if (chosen !== undefined) tally("conditions decided", originOf(node));
       return chosen;
     }),
 };

@@ -4,7 +4,7 @@
  */
 import type {Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import type {Node, Ref} from "../ir/graph.ts";
+import {type Node, originOf, type Ref} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import {float32Tensor, makeTensor, numbersOf} from "../ops/elements.ts";
 import type {Pass} from "./pass.ts";
@@ -37,17 +37,19 @@ const fusable = new Set(
 
 export const fuseBias: Pass = {
   name: "fuse-bias",
+  effect: "fused",
   run: (graph, tally) =>
     rewriteGraph(graph, noOperators, (node, b) => {
       if (node.op !== "tfl.ADD" && node.op !== "tfl.SUB") return undefined;
       const fused = foldBias(node, b);
-      if (fused !== undefined) tally("biases fused");
+      if (fused !== undefined) tally("biases fused", originOf(node));
       return fused === undefined ? undefined : [fused];
     }),
 };
 
 export const fuseActivations: Pass = {
   name: "fuse-activations",
+  effect: "fused",
   run: (graph, tally) =>
     rewriteGraph(graph, noOperators, (node, b) => {
       const activation = activations[node.op];
@@ -57,7 +59,7 @@ export const fuseActivations: Pass = {
       if (!producer || !fusable.has(producer.op) || producer.attributes.fusedActivationFunction !== "NONE")
         return undefined;
       if (producer.outputs[0]!.dtype !== "float32") return undefined;
-      tally("activations fused");
+      tally("activations fused", originOf(node));
       const attributes = {...producer.attributes, fusedActivationFunction: activation};
       return b.emit(producer.op, producer.inputs, attributes, {types: node.outputs});
     }),

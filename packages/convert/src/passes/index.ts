@@ -55,4 +55,4 @@ export const targetPasses: readonly Pass[] = [
 /** After everything that changes what is computed. */
 export const lastPasses: readonly Pass[] = [outputs];
 
-export {type Note, type Pass, runPass, type Tally} from "./pass.ts";
+export {type Effect, type Note, type Pass, runPass, type Tally} from "./pass.ts";

@@ -3,7 +3,7 @@
  * cancels those that meet.
  */
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import type {Attribute, Attributes, Node, Ref} from "../ir/graph.ts";
+import {type Attribute, type Attributes, type Node, originOf, type Ref} from "../ir/graph.ts";
 import {int32Tensor} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
@@ -42,6 +42,7 @@ const lastFormats: Readonly<Record<string, string>> = {NCHW: "NHWC", NCDHW: "NDH
 
 export const layout: Pass = {
   name: "layout",
+  effect: "rewritten",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       const row = layoutOperators[node.op];
@@ -51,7 +52,7 @@ export const layout: Pass = {
       if (rank === undefined) return undefined;
       const isBias = node.op === "tf.BiasAdd";
       if (isBias ? rank < 2 : rank !== format.length) return undefined;
-      tally("operators moved to NHWC");
+      tally("operators moved to NHWC", originOf(node));
       return moveNode(node, row.input, row.lists, format, rank, b);
     }),
 };

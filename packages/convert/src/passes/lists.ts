@@ -13,7 +13,7 @@
 import type {Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {type Dim, isKnown, isStatic, type Shape, unknownDim} from "../ir/dims.ts";
-import {type Graph, type ListType, type Node, type Ref, refTo, type TensorType} from "../ir/graph.ts";
+import {type Graph, type ListType, type Node, originOf, type Ref, refTo, type TensorType} from "../ir/graph.ts";
 import {joinLists} from "../ir/join.ts";
 import {int32Tensor, makeTensor, maxFoldedBytes, sizeOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
@@ -21,6 +21,7 @@ import type {Pass, Tally} from "./pass.ts";
 
 export const lists: Pass = {
   name: "lists",
+  effect: "rewritten",
   regions: "own",
   run: (graph, tally) => (holdsLists(graph) ? new ListsToTensors(graph, [], tally).run() : graph),
 };
@@ -65,7 +66,7 @@ class ListsToTensors {
     if (node.regions) return this.#rewriteLoop(node, b);
     const write = Object.hasOwn(writers, node.op) ? writers[node.op] : undefined;
     const made = write?.(node, b, (index) => this.#typeOf(node, index), this.#zeros);
-    if (made) this.#tally("list operations on tensors");
+    if (made) this.#tally("list operations on tensors", originOf(node));
     return made;
   }
 

@@ -12,6 +12,7 @@ import {
   indexOf,
   type Node,
   nodeOf,
+  originOf,
   type Port,
   type Ref,
   type TensorType,
@@ -27,13 +28,14 @@ export const tallyOf = (dtype: string): string => `${dtype} computed in float32`
 
 export const narrow: Pass = {
   name: "narrow",
+  effect: "narrowed",
   regions: "own",
   run: (graph, tally) => {
     const affected = [...allNodes(graph)].filter((node) => node.outputs.some((type) => narrowed.has(type.dtype)));
     if (affected.length === 0) return graph;
     for (const node of affected) {
       if (node.op === "const") continue;
-      tally(tallyOf(node.outputs.find((type) => narrowed.has(type.dtype))!.dtype));
+      tally(tallyOf(node.outputs.find((type) => narrowed.has(type.dtype))!.dtype), originOf(node));
     }
     return new Narrower(graph, "kept").run();
   },

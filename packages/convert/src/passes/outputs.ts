@@ -11,6 +11,7 @@ import type {Pass} from "./pass.ts";
 
 export const outputs: Pass = {
   name: "outputs",
+  effect: "rewritten",
   // What a loop hands from turn to turn is copied by the loop.
   regions: "none",
   run: (graph, tally) => {
@@ -24,7 +25,10 @@ export const outputs: Pass = {
     };
     const copied = graph.outputs.map(needsCopy);
     if (!copied.includes(true)) return graph;
-    tally("outputs copied", copied.filter((each) => each).length);
+    tally(
+      "outputs copied",
+      graph.outputs.filter((_, i) => copied[i]).map(({ref}) => nodeOf(ref)),
+    );
     return new Copier(graph, prepared).run(copied);
   },
 };

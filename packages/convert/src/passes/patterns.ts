@@ -12,7 +12,7 @@
  */
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {isKnown} from "../ir/dims.ts";
-import type {Attributes, Node, Ref} from "../ir/graph.ts";
+import {type Attributes, type Node, originOf, type Ref} from "../ir/graph.ts";
 import {int32Tensor, makeTensor, numbersOf} from "../ops/elements.ts";
 import {integers} from "../ops/shapes.ts";
 import {tfTable} from "../ops/tf/index.ts";
@@ -34,7 +34,7 @@ import {
   scalar,
   tanh,
 } from "./match.ts";
-import type {Pass} from "./pass.ts";
+import type {Pass, Tally} from "./pass.ts";
 
 const x = any("x");
 
@@ -81,6 +81,7 @@ const rows: readonly Row[] = [
 
 export const patterns: Pass = {
   name: "patterns",
+  effect: "fused",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       const found =
@@ -90,20 +91,20 @@ export const patterns: Pass = {
       return found === undefined ? undefined : [found];
 
       function counted(what: string, ref: Ref | undefined): Ref | undefined {
-        if (ref !== undefined) tally(what);
+        if (ref !== undefined) tally(what, originOf(node));
         return ref;
       }
     }),
 };
 
-function spelledOut(node: Node, b: Rewriter, tally: (what: string) => void): Ref | undefined {
+function spelledOut(node: Node, b: Rewriter, tally: Tally): Ref | undefined {
   if (!["tf.Mul", "tf.AddV2", "tf.RealDiv"].includes(node.op)) return undefined;
   if (node.outputs[0]!.dtype !== "float32") return undefined;
   for (const row of rows) {
     const found = matchNode(row.pattern, node, b);
     const made = found && row.make(found, b);
     if (made === undefined) continue;
-    tally(`${row.name} recognised`);
+    tally(`${row.name} recognised`, originOf(node));
     return made;
   }
   return undefined;

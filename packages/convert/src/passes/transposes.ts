@@ -9,7 +9,7 @@
  *     pad(transpose(x, p); rows)     →  transpose(pad(x; rows in p's order), p)
  */
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import type {Node, Ref} from "../ir/graph.ts";
+import {type Node, originOf, type Ref} from "../ir/graph.ts";
 import {int32Tensor, transposeTensor} from "../ops/elements.ts";
 import {integers} from "../ops/shapes.ts";
 import {tfTable} from "../ops/tf/index.ts";
@@ -54,10 +54,11 @@ const reducers = new Set(["Mean", "Sum", "Max", "Min"].map((name) => `tf.${name}
 
 export const transposes: Pass = {
   name: "transposes",
+  effect: "removed",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       const moved = move(node, b);
-      if (moved !== undefined) tally("transposes moved or cancelled");
+      if (moved !== undefined) tally("transposes moved or cancelled", originOf(node));
       return moved === undefined ? undefined : [moved];
     }),
 };

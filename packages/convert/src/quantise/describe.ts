@@ -1,7 +1,7 @@
 /** What a graph has that is quantised, for the report. */
 import type {Tensor} from "@tf-trusted/tensor";
-import {allNodes, type Graph} from "../ir/graph.ts";
-import {countBy} from "../report.ts";
+import {allNodes, type Graph, originOf} from "../ir/graph.ts";
+import {conversions, countBy} from "../report.ts";
 import type {Quantize} from "./index.ts";
 
 export interface QuantisationReport {
@@ -21,16 +21,13 @@ export interface QuantisedConstant {
   readonly scales: number;
 }
 
-/** Operators that only change how a number is stored. */
-const conversions: ReadonlySet<string> = new Set(["tfl.QUANTIZE", "tfl.DEQUANTIZE"]);
-
 export function describeQuantisation(graph: Graph, mode: Quantize): QuantisationReport {
   const nodes = [...allNodes(graph)];
   const constants = nodes.flatMap((node): QuantisedConstant[] => {
     const value = node.op === "const" ? (node.attributes.value as Tensor) : undefined;
     const scales = node.outputs[0]?.quantisation?.scale.length ?? 0;
     if (value === undefined || (scales === 0 && value.dtype !== "float16")) return [];
-    return [{name: node.origin ?? node.name, dtype: value.dtype, elements: value.size, scales}];
+    return [{name: originOf(node), dtype: value.dtype, elements: value.size, scales}];
   });
   const operators = nodes.filter(
     (node) => !["const", "input"].includes(node.op) && !conversions.has(node.op) && node.outputs[0]?.quantisation,

@@ -6,6 +6,7 @@
  */
 import {float16ToNumber, numberToFloat16, Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
+import {originOf} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Pass} from "../passes/pass.ts";
 import {dequantise} from "./constants.ts";
@@ -20,6 +21,7 @@ const noOperators: OperatorTable = new Map();
 
 export const float16Weights: Pass = {
   name: "float16-weights",
+  effect: "quantised",
   run: (graph, tally, note) =>
     rewriteGraph(graph, noOperators, (node, b) => {
       const value = node.op === "const" ? (node.attributes.value as Tensor) : undefined;
@@ -29,7 +31,7 @@ export const float16Weights: Pass = {
         note(`"${node.name}" stays float32: ${reason}`);
         return undefined;
       }
-      tally("constants made float16");
+      tally("constants made float16", originOf(node));
       const half = b.constant(asFloat16(value), `${node.name}/float16`);
       return [dequantise(half, b)];
     }),

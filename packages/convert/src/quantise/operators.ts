@@ -11,7 +11,7 @@
  * What has no levels on all sides stays float. Products with weights are in products.ts.
  */
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import {type Graph, mapRegions, type Node, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
+import {type Graph, mapRegions, type Node, originOf, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import {type Note, type Pass, runPass, type Tally} from "../passes/pass.ts";
 import {dequantised, emitQuantised, levelsAt, quantise, sameLevels, toLevels} from "./constants.ts";
@@ -30,6 +30,7 @@ export function quantiseOperators(ioType: IoType): Pass {
   // Only the outputs of the whole graph are of a type that is asked for.
   return {
     name: "quantise-operators",
+    effect: "quantised",
     regions: "own",
     run: (graph, tally, note) => {
       const inner = mapRegions(graph, (region) => runPass(quantiseOperators("float32"), region, tally, note));
@@ -43,7 +44,7 @@ function quantiseGraph(graph: Graph, integerOutputs: boolean, tally: Tally, note
   return rewriteGraph(graph, noOperators, (node, b) => {
     if (node.op === "tfl.QUANTIZE") return requantise(node, b);
     const result = quantiseNode(node, wanted.get(refTo(node.name)), b, note);
-    if (result !== undefined) tally("operators computed with int8");
+    if (result !== undefined) tally("operators computed with int8", originOf(node));
     return result;
   });
 }

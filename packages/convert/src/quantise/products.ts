@@ -11,7 +11,7 @@
  */
 import {Tensor} from "@tf-trusted/tensor";
 import type {Rewriter} from "../ir/builder.ts";
-import type {Node, Quantisation, Ref} from "../ir/graph.ts";
+import {type Node, originOf, type Quantisation, type Ref} from "../ir/graph.ts";
 import type {Note} from "../passes/pass.ts";
 import {
   asUint8,
@@ -45,7 +45,7 @@ export function quantiseProduct(
   const {scale} = weights.quantisation;
   const inScale = b.type(x).quantisation!.scale[0]!;
   if (scale.some((each) => inScale * each >= wanted.scale[0]! * maxScaleRatio)) return undefined;
-  const name = node.origin ?? node.name;
+  const name = originOf(node);
   const inputs = [...node.inputs];
   const biasRef = inputs[row.bias] ?? "";
   if (biasRef !== "") {

@@ -10,7 +10,7 @@
  */
 import type {Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import type {Node, Ref} from "../ir/graph.ts";
+import {type Node, originOf, type Ref} from "../ir/graph.ts";
 import {numberAttribute, type Site} from "../ir/operators.ts";
 import {numbersOf} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
@@ -41,18 +41,19 @@ export const foldRanges: Pass = foldExcept("fold-ranges", new Set(readers.keys()
 
 export const keepRanges: Pass = {
   name: "keep-ranges",
+  effect: "rewritten",
   run: (graph, tally, note) =>
     rewriteGraph(graph, tfTable, (node, b) => {
       const read = readers.get(node.op);
       if (read === undefined) return undefined;
       const kept = keep(node, read, b, note);
-      tally(kept === undefined ? "fake quantisations computed in float" : "fake quantisations kept");
+      tally(kept === undefined ? "fake quantisations computed in float" : "fake quantisations kept", originOf(node));
       return kept === undefined ? undefined : [kept];
     }),
 };
 
 function keep(node: Node, read: (node: Node, site: Site) => Levels | string, b: Rewriter, note: Note): Ref | undefined {
-  const name = node.origin ?? node.name;
+  const name = originOf(node);
   const site = b.site(node.op, node.inputs, node.attributes, name);
   const [x] = site.constants;
   const levels = read(node, site);

@@ -6,7 +6,7 @@
  */
 import {Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import type {Node, Ref} from "../ir/graph.ts";
+import {type Node, originOf, type Ref} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import {float32Tensor} from "../ops/elements.ts";
 import type {Pass} from "../passes/pass.ts";
@@ -18,10 +18,11 @@ const noOperators: OperatorTable = new Map();
 
 export const rescaleWeights: Pass = {
   name: "rescale-weights",
+  effect: "fused",
   run: (graph, tally) =>
     rewriteGraph(graph, noOperators, (node, b) => {
       const scaled = node.op === "tfl.MUL" ? foldFactor(node, b) : undefined;
-      if (scaled !== undefined) tally("factors folded into scales of weights");
+      if (scaled !== undefined) tally("factors folded into scales of weights", originOf(node));
       return scaled === undefined ? undefined : [scaled];
     }),
 };
@@ -49,7 +50,7 @@ function foldFactor(node: Node, b: Rewriter): Ref | undefined {
   const weights = multipliers && rescaled(constant, row.axis, multipliers);
   if (weights === undefined) return undefined;
   const changed = [...inputs];
-  changed[row.weights] = emitConstant(weights, b, `${node.origin ?? node.name}/weights`);
+  changed[row.weights] = emitConstant(weights, b, `${originOf(node)}/weights`);
   if (bias) {
     const numbers = bias.data as Float32Array;
     const products = multipliers!.map((each, c) => each * numbers[numbers.length === 1 ? 0 : c]!);

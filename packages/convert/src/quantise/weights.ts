@@ -8,7 +8,7 @@
  *     GATHER(table, i)       →  DEQUANTIZE(GATHER(int8 table, i))
  */
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
-import {type Attributes, type Graph, type Node, type Ref, refTo} from "../ir/graph.ts";
+import {type Attributes, type Graph, type Node, originOf, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Note, Pass} from "../passes/pass.ts";
 import {dequantise} from "./constants.ts";
@@ -59,12 +59,13 @@ const noOperators: OperatorTable = new Map();
 
 export const quantiseWeights: Pass = {
   name: "quantise-weights",
+  effect: "quantised",
   run: (graph, tally, note) => {
     const delicate = delicateValues(graph);
     return rewriteGraph(graph, noOperators, (node, b) => {
       const isDelicate = delicate.has(refTo(node.name));
       const result = node.op === "tfl.GATHER" ? gather(node, b, note) : product(node, isDelicate, b, note);
-      if (result !== undefined) tally("weights made int8");
+      if (result !== undefined) tally("weights made int8", originOf(node));
       return result === undefined ? undefined : [result];
     });
   },

@@ -8,6 +8,7 @@ import {
   type Quantization,
   type SignatureDef,
   type Subgraph,
+  shapesMetadata,
   type TfliteModel,
   type TfliteOperator,
   type TfliteTensor,
@@ -20,12 +21,16 @@ import {
   type Attributes,
   type Graph,
   type Quantisation as IrQuantisation,
+  indexOf,
   type Node,
+  nodeOf,
+  type Port,
   type Ref,
   refTo,
   type TensorType,
 } from "../ir/graph.ts";
 import {tflTable} from "../ops/tfl/index.ts";
+import {version} from "../version.ts";
 
 /** Key of the one signature, as everybody expects it. */
 export const signatureKey = "serving_default";
@@ -38,6 +43,22 @@ export function emitModel(graph: Graph, signature: string = signatureKey): Uint8
 
 export function toModel(graph: Graph, signature: string = signatureKey): TfliteModel {
   return new ModelEmitter().model(graph, signature);
+}
+
+/** The formulas of the outputs' shapes, for engines to specialise by (tflite/shapes/formulas.ts). */
+function shapeClaims(graph: Graph, signature: string): Uint8Array {
+  const shapes = (ports: readonly Port[]) =>
+    Object.fromEntries(
+      ports.map(({name, ref}) => {
+        const node = graph.nodes.find((each) => each.name === nodeOf(ref))!;
+        return [name, node.outputs[indexOf(ref)]!.shape ?? null];
+      }),
+    );
+  const claims = {
+    converter: `TF Trusted ${version}`,
+    signatures: {[signature]: {inputs: shapes(graph.inputs), outputs: shapes(graph.outputs)}},
+  };
+  return new TextEncoder().encode(JSON.stringify(claims));
 }
 
 /** What all subgraphs share: buffers, operator codes, and the list of subgraphs itself. */
@@ -61,8 +82,8 @@ class ModelEmitter {
       description: options.description,
       operatorCodes: this.#codes,
       subgraphs: this.#subgraphs as readonly Subgraph[],
-      buffers: this.#buffers,
-      metadata: [],
+      buffers: [...this.#buffers, shapeClaims(graph, name)],
+      metadata: [{name: shapesMetadata, buffer: this.#buffers.length}],
       signatures: [signature],
     };
   }

@@ -25,9 +25,7 @@ import {
   indexMap,
   isInt64,
   makeTensor,
-  maxFoldedBytes,
   numbersOf,
-  sizeOfType,
   stridesOf,
   transposeTensor,
 } from "../elements.ts";
@@ -232,15 +230,13 @@ export const arrays: readonly Operator[] = [
       const few = value !== undefined && length !== undefined && isKnown(length) && length <= 64;
       return [withElements(type, few ? Array.from({length}, () => value) : undefined)];
     },
-    evaluate: (_, [, value], [type]) =>
-      sizeOfType(type!) <= maxFoldedBytes ? [gatherElements(value!, type!.shape as number[], () => 0)] : undefined,
+    evaluate: (_, [, value], [type]) => [gatherElements(value!, type!.shape as number[], () => 0)],
   },
   {
     name: "tf.BroadcastTo",
     infer: (site) => [{dtype: site.inputs[0]!.dtype, shape: dimsOf(site, 1)}],
     evaluate: (_, [x], [type]) => {
       const shape = type!.shape as number[];
-      if (sizeOfType(type!) > maxFoldedBytes) return undefined;
       return [gatherElements(x!, shape, indexMap(shape, broadcastStrides(x!.shape, shape)))];
     },
   },
@@ -263,7 +259,6 @@ export const arrays: readonly Operator[] = [
     },
     evaluate: (_, [x], [type]) => {
       const shape = type!.shape as number[];
-      if (sizeOfType(type!) > maxFoldedBytes) return undefined;
       const [to, from] = [stridesOf(shape), stridesOf(x!.shape)];
       return [
         gatherElements(x!, shape, (i) =>
@@ -294,7 +289,6 @@ export const arrays: readonly Operator[] = [
       return [{dtype, shape: [delta === 1 ? subtractDims(limit, start) : unknownDim]}];
     },
     evaluate: (_, [start, , delta], [type]) => {
-      if (sizeOfType(type!) > maxFoldedBytes) return undefined;
       if (isInt64(start!.dtype)) {
         const [a, d] = [start!, delta!].map((t) => (t.data as BigInt64Array)[0]!);
         return [makeTensor(start!.dtype, type!.shape as number[], (i) => a! + BigInt(i) * d!)];
@@ -337,7 +331,7 @@ export const arrays: readonly Operator[] = [
         );
         return [{dtype: x!.dtype, shape}];
       },
-      evaluate: (_, inputs, [type]) => (name === "MirrorPad" ? undefined : evaluatePad(inputs, type!)),
+      evaluate: (_, inputs, [type]) => evaluatePad(inputs, type!),
     }),
   ),
   {
@@ -577,8 +571,7 @@ function evaluateSplit(
 }
 
 function evaluatePad(inputs: readonly Tensor[], type: TensorType): Tensor[] | undefined {
-  const [x, pads, value] = inputs;
-  if (sizeOfType(type) > Math.max(maxFoldedBytes, 2 * x!.bytes.length) || value !== undefined) return undefined;
+  const [x, pads] = inputs;
   const before = integers(pads!).filter((_, i) => i % 2 === 0);
   const shape = type.shape as number[];
   if (integers(pads!).some((pad) => pad < 0)) return undefined;

@@ -94,6 +94,7 @@ const suppression = (name: string, outputs: (site: Site) => readonly {dtype: DTy
     if (name.endsWith("V5")) return [indices, found, valid];
     return name.endsWith("V4") ? [indices, valid] : [indices];
   },
+  sizedByValues: true,
   cost: (_, [boxes, , count]) => boxes!.shape[0]! * Math.max(boxes!.shape[0]!, scalarOf(count, 0)),
 });
 

@@ -14,6 +14,7 @@ import type {TensorType} from "../../ir/graph.ts";
 import {type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
 import {broadcastStrides, castTensor, indexMap, isInt64, makeTensor, numbersOf} from "../elements.ts";
 import {broadcastShapes, withElements} from "../shapes.ts";
+import {castComplex, evaluateComplex, sameElements} from "./values/elementwise.ts";
 
 type Unary = (x: number) => number;
 type Binary = (x: number, y: number) => number;
@@ -56,7 +57,7 @@ const floatUnary: Readonly<Record<string, Unary>> = {
   Rint: roundHalfEven,
 };
 
-/** The unary operators without a reference here: types only. */
+/** Types; their values are in values/elementwise.ts. */
 const otherUnary = ["Erf", "Erfc", "Lgamma", "Digamma", "Invert", "Erfinv", "Ndtri", "Conj"];
 
 const forwarding = [
@@ -68,6 +69,7 @@ const forwarding = [
   "CheckNumerics",
   "CheckNumericsV2",
   "PlaceholderWithDefault",
+  "Print",
   "ZerosLike",
   "OnesLike",
   "LogicalNot",
@@ -140,7 +142,8 @@ export const elementwise: readonly Operator[] = [
     ([name, f]): Operator => ({
       name: `tf.${name}`,
       infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],
-      evaluate: (_, [x]) => evaluateUnary(name, f, x!),
+      evaluate: (_, [x], [type]) =>
+        dtypes[x!.dtype].kind === "complex" ? evaluateComplex(name, [x!], type!) : evaluateUnary(name, f, x!),
     }),
   ),
   ...otherUnary.map(
@@ -181,7 +184,10 @@ export const elementwise: readonly Operator[] = [
     (name): Operator => ({
       name: `tf.${name}`,
       infer: (site) => [inferBinary(site, name)],
-      evaluate: (_, [x, y], [type]) => evaluateBinary(name, x!, y!, type!),
+      evaluate: (_, [x, y], [type]) =>
+        dtypes[x!.dtype].kind === "complex"
+          ? evaluateComplex(name, [x!, y!], type!)
+          : evaluateBinary(name, x!, y!, type!),
     }),
   ),
   ...[...Object.keys(comparisons), "LogicalAnd", "LogicalOr", "ApproximateEqual"].map(
@@ -199,7 +205,8 @@ export const elementwise: readonly Operator[] = [
       return [withElements({dtype, shape: x!.shape}, x!.elements)];
     },
     evaluate: (_, [x], [type]) => {
-      const cast = castTensor(x!, type!.dtype as DType);
+      const dtype = type!.dtype as DType;
+      const cast = castTensor(x!, dtype) ?? castComplex(x!, dtype);
       return cast && [cast];
     },
   },
@@ -317,7 +324,11 @@ function evaluateBinary(name: string, x: Tensor, y: Tensor, type: TensorType): T
 function evaluateComparison(name: string, x: Tensor, y: Tensor, type: TensorType): Tensor[] | undefined {
   const shape = type.shape as number[];
   const {kind} = dtypes[x.dtype];
-  if (kind === "string" || kind === "complex" || name === "ApproximateEqual") return undefined;
+  if (kind === "string" || kind === "complex") {
+    if (name !== "Equal" && name !== "NotEqual") return undefined;
+    const same = sameElements(x, y, shape);
+    return [makeTensor("bool", shape, (i) => (same(i) === (name === "Equal") ? 1 : 0))];
+  }
   const [left, right] = [x, y].map((t) => indexMap(shape, broadcastStrides(t.shape, shape)));
   const [a, b] = isInt64(x.dtype)
     ? [x.data as ArrayLike<number | bigint>, y.data as ArrayLike<number | bigint>]

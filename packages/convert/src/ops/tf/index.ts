@@ -5,6 +5,7 @@ import {audio} from "./audio.ts";
 import {complex} from "./complex.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
+import {frontEnds} from "./front-ends.ts";
 import {imageOperators} from "./images.ts";
 import {linearAlgebra} from "./linear-algebra.ts";
 import {lists} from "./lists.ts";
@@ -16,8 +17,9 @@ import {resizeOperators} from "./resize.ts";
 import {selection} from "./selection.ts";
 import {slices} from "./slices.ts";
 import {stitching} from "./stitching.ts";
+import {withValues} from "./values/index.ts";
 
-export const tfOperators: readonly Operator[] = [
+const families: readonly Operator[] = [
   ...arrays,
   ...slices,
   ...elementwise,
@@ -32,8 +34,11 @@ export const tfOperators: readonly Operator[] = [
   ...reduce,
   ...selection,
   ...complex,
+  ...frontEnds,
   ...linearAlgebra,
   ...stitching,
 ];
+
+export const tfOperators: readonly Operator[] = families.map(withValues);
 
 export const tfTable = operatorTable(tfOperators);

@@ -11,7 +11,6 @@ import {
   type Site,
   stringAttribute,
 } from "../../ir/operators.ts";
-import {makeTensor, numbersOf} from "../elements.ts";
 import {broadcastShapes, dimsOf, integers, integersOf, windowedDim} from "../shapes.ts";
 import {evaluateBatchToSpace, evaluateBlocks, evaluateSpaceToBatch} from "./blocks.ts";
 import {
@@ -233,7 +232,6 @@ export const neural: readonly Operator[] = [
   convolution("Conv2D", 4),
   convolution("DepthwiseConv2dNative", 4, true),
   convolution("Conv3D", 5),
-  // What is fused into it has no reference here: only its type is that of the convolution.
   {name: "tf._FusedConv2D", infer: convolution("_FusedConv2D", 4).infer},
   ...["Conv2DBackpropInput", "Conv3DBackpropInputV2"].map(
     (name): Operator => ({
@@ -285,7 +283,6 @@ export const neural: readonly Operator[] = [
       checkInner(site, a!.shape?.[ta ? 0 : 1], b!.shape?.[tb ? 1 : 0]);
       return [{dtype: a!.dtype, shape: [a!.shape?.[ta ? 1 : 0] ?? unknownDim, b!.shape?.[tb ? 0 : 1] ?? unknownDim]}];
     },
-    evaluate: (site, [a, b], [type]) => evaluateMatMul(site, a!, b!, type!),
   },
   ...["BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"].map(
     (name): Operator => ({
@@ -321,23 +318,6 @@ export const neural: readonly Operator[] = [
 function checkInner(site: Site, a: Dim | undefined, b: Dim | undefined): void {
   if (a === undefined || b === undefined || !isKnown(a) || !isKnown(b) || a === b) return;
   throw failAt(site, "CONVERT_SHAPE", `inner dimensions ${a} and ${b} differ`);
-}
-
-function evaluateMatMul(site: Site, a: Tensor, b: Tensor, type: TensorType): Tensor[] | undefined {
-  const [m, n] = type.shape as number[];
-  const [ta, tb] = [booleanAttribute(site, "transpose_a"), booleanAttribute(site, "transpose_b")];
-  const k = a.shape[ta ? 0 : 1]!;
-  if (a.dtype !== "float32" && a.dtype !== "float64") return undefined;
-  // Larger products cost more here than they save there.
-  if (m! * n! * k > 1e7) return undefined;
-  const [x, y] = [numbersOf(a), numbersOf(b)];
-  const result = makeTensor(a.dtype, [m!, n!], (at) => {
-    const [i, j] = [Math.floor(at / n!), at % n!];
-    let sum = 0;
-    for (let p = 0; p < k; p++) sum += x[ta ? p * m! + i : i * k + p]! * y[tb ? j * k + p : p * n! + j]!;
-    return sum;
-  });
-  return [result];
 }
 
 /** The two sides of an equation, with the dimensions of "..." written as upper-case Greek letters from the last on. */

@@ -5,6 +5,7 @@ import type {TensorType} from "../../ir/graph.ts";
 import {booleanAttribute, numberAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
 import {isInt64, makeTensor, numbersOf, stridesOf} from "../elements.ts";
 import {dimsOf, integersOf, normalAxis, product, reducedShape, withElements} from "../shapes.ts";
+import {evaluateExactReduce} from "./values/scans.ts";
 
 const reducers: Readonly<Record<string, {readonly start: number; readonly step: (a: number, x: number) => number}>> = {
   Sum: {start: 0, step: (a, x) => a + x},
@@ -114,14 +115,8 @@ function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): 
   const axes = integersOf(site, 1);
   const reducer = reducers[name];
   const {kind} = dtypes[x.dtype];
-  if (
-    reducer === undefined ||
-    axes === undefined ||
-    !isStatic(type.shape) ||
-    kind === "string" ||
-    kind === "complex" ||
-    isInt64(x.dtype)
-  ) {
+  if (isInt64(x.dtype)) return evaluateExactReduce(name, site, x, type.shape as readonly number[]);
+  if (reducer === undefined || axes === undefined || !isStatic(type.shape) || kind === "string" || kind === "complex") {
     return undefined;
   }
   const reduced = new Set(axes.map((axis) => normalAxis(site, axis, x.shape.length)));

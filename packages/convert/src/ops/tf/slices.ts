@@ -3,7 +3,7 @@ import type {Tensor} from "@tf-trusted/tensor";
 import {type Dim, isKnown, isStatic, type Shape, subtractDims, unknownDim} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
 import {numberAttribute, type Operator, type Site} from "../../ir/operators.ts";
-import {gatherElements, indexMap, maxFoldedBytes, sizeOfType, stridesOf} from "../elements.ts";
+import {gatherElements, indexMap, stridesOf} from "../elements.ts";
 import {
   dimsOf,
   integers,
@@ -140,17 +140,22 @@ function inferGather(site: Site): TensorType[] {
 
 function evaluateGather(site: Site, params: Tensor, indices: Tensor, type: TensorType): Tensor[] | undefined {
   const axis = site.inputs.length > 2 ? integersOf(site, 2)?.[0] : 0;
-  if (axis === undefined || numberAttribute(site, "batch_dims", 0) !== 0 || sizeOfType(type) > maxFoldedBytes)
-    return undefined;
+  if (axis === undefined) return undefined;
   const at = normalAxis(site, axis, params.shape.length);
+  const given = numberAttribute(site, "batch_dims", 0);
+  const batch = given < 0 ? given + indices.shape.length : given;
   const picks = integers(indices);
   const size = params.shape[at]!;
   if (picks.some((i) => i < 0 || i >= size)) return undefined;
-  const inner = params.shape.slice(at + 1).reduce((a, b) => a * b, 1);
+  const countOf = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  const inner = countOf(params.shape.slice(at + 1));
+  const perBatch = countOf(indices.shape.slice(batch));
+  const outerPerBatch = countOf(params.shape.slice(batch, at));
   return [
     gatherElements(params, type.shape as number[], (i) => {
-      const outer = Math.floor(i / (picks.length * inner));
-      const pick = picks[Math.floor(i / inner) % picks.length]!;
+      const outer = Math.floor(i / (perBatch * inner));
+      const row = Math.floor(outer / outerPerBatch) * perBatch;
+      const pick = picks[row + (Math.floor(i / inner) % perBatch)]!;
       return (outer * size + pick) * inner + (i % inner);
     }),
   ];

@@ -75,3 +75,11 @@ function nodeOf(message: Message): NodeDef {
     attributes: (message.attr ?? new Map()) as MessageMap,
   };
 }
+
+/** Operators of the graph and of all its functions, one for each node. */
+export function operatorsOf({nodes, functions}: GraphDef): readonly string[] {
+  const inFunctions = functions.flatMap((each) =>
+    ((each.node_def ?? []) as Message[]).map(({op = ""}) => op as string),
+  );
+  return [...nodes.map(({op}) => op), ...inFunctions];
+}

@@ -1,0 +1,76 @@
+/** `convert --check`: the converted model in the engine beside what TensorFlow's graph computes, on the same inputs. */
+import {compareOutputs, type OutputDifference} from "@tf-trusted/convert";
+import {createWasmEngine, defaultSignature} from "@tf-trusted/litert";
+import {dtypes, elementCount, isDType, Tensor} from "@tf-trusted/tensor";
+import {CliError} from "../cli-error.ts";
+import type {OpenedModel, Port} from "./open-model.ts";
+
+export interface CheckResult {
+  readonly outputs: readonly OutputDifference[];
+  readonly engineMs: number;
+  readonly referenceMs: number;
+}
+
+/** Long enough for any model that a person waits for: the reference is slower by far. */
+const deadlineMs = 600_000;
+
+/** Throws what the engine and the reference throw. `reference` must have been asked for when the model was opened. */
+export async function checkModel(opened: OpenedModel, inputs: Readonly<Record<string, Tensor>>): Promise<CheckResult> {
+  if (opened.reference === undefined) {
+    throw new CliError(
+      "CLI_USAGE",
+      `--check compares with TensorFlow's graph, but ${opened.path} is TensorFlow Lite already`,
+    );
+  }
+  const started = performance.now();
+  const wanted = opened.reference(new Map(Object.entries(inputs)));
+  const referenceMs = performance.now() - started;
+  const engine = await createWasmEngine();
+  try {
+    const model = await engine.load(opened.model);
+    const ran = performance.now();
+    const {outputs} = await model.run(opened.signature ?? defaultSignature, inputs, {deadlineMs});
+    return {outputs: compareOutputs(wanted, outputs), engineMs: performance.now() - ran, referenceMs};
+  } finally {
+    await engine.close();
+  }
+}
+
+/**
+ * Random elements for every input, the same for a seed: floats spread evenly over −1…1, whole numbers over 0…3 (they may
+ * be indices), truth values. Open dimensions are 2, so that a batch is one. Throws `CLI_INPUT_DTYPE`.
+ */
+export function randomInputs(ports: readonly Port[], seed: number): Readonly<Record<string, Tensor>> {
+  const random = generator(seed);
+  return Object.fromEntries(
+    ports.map(({name, dtype, shape: declared}) => {
+      if (!isDType(dtype) || dtypes[dtype].bytes === null) {
+        throw new CliError("CLI_INPUT_DTYPE", `"${name}" takes ${dtype}, for which there are no random inputs`);
+      }
+      const shape = declared.map((dimension) => (dimension < 0 ? 2 : dimension));
+      const {kind} = dtypes[dtype];
+      const parts = kind === "complex" ? 2 : 1;
+      const numbers = Float64Array.from({length: elementCount(shape) * parts}, () =>
+        kind === "float" || kind === "complex" ? 2 * random() - 1 : Math.floor(random() * (kind === "bool" ? 2 : 4)),
+      );
+      if (kind === "complex") {
+        const part = dtype === "complex128" ? "float64" : "float32";
+        const {bytes} = Tensor.from(numbers, {dtype: "float64", shape: [numbers.length]}).cast(part);
+        return [name, new Tensor(dtype, shape, bytes)] as const;
+      }
+      return [name, Tensor.from(numbers, {dtype: "float64", shape}).cast(dtype)] as const;
+    }),
+  );
+}
+
+/** Mulberry32: small, and the same on every machine. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,157 @@
+/** Values of operators on the diagonals of matrices. Of the newer forms with several diagonals: all, with both alignments. */
+import type {Tensor} from "@tf-trusted/tensor";
+import {type Site, stringAttribute} from "../../../ir/operators.ts";
+import {gatherElements} from "../../elements.ts";
+import {integers, integersOf} from "../../shapes.ts";
+import {joinTensors} from "../arrays.ts";
+import type {Values, ValuesTable} from "./values.ts";
+
+/** Diagonals from the lowest to the highest: 0 is the main one, above it positive. */
+interface Band {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Where an element of diagonal `d` of a matrix lies in a packed row as long as the longest diagonal. */
+interface Packing {
+  readonly band: Band;
+  readonly rows: number;
+  readonly columns: number;
+  readonly length: number;
+  readonly offsetOf: (d: number) => number;
+}
+
+const diagonalLength = (d: number, rows: number, columns: number) =>
+  Math.max(0, Math.min(rows + Math.min(d, 0), columns - Math.max(d, 0)));
+
+function packing(site: Site, {low, high}: Band, rows: number, columns: number): Packing {
+  const lengths = Array.from({length: high - low + 1}, (_, i) => diagonalLength(low + i, rows, columns));
+  const length = Math.max(...lengths);
+  const align = site.op.endsWith("V3") ? stringAttribute(site, "align", "RIGHT_LEFT") : "LEFT_LEFT";
+  const [above, below] = align.split("_");
+  const offsetOf = (d: number) => {
+    const side = d >= 0 ? above : below;
+    return side === "RIGHT" ? length - diagonalLength(d, rows, columns) : 0;
+  };
+  return {band: {low, high}, rows, columns, length, offsetOf};
+}
+
+function bandAt(site: Site, index: number): Band | undefined {
+  const k = integersOf(site, index);
+  if (k === undefined) return undefined;
+  const [low = 0, high = low] = k;
+  return low <= high ? {low, high} : undefined;
+}
+
+const bandPart: Values = {
+  evaluate: (_, [x, lower, upper]) => {
+    const [rows, columns] = x!.shape.slice(-2) as [number, number];
+    const [below, above] = [integers(lower!)[0]!, integers(upper!)[0]!];
+    return [
+      gatherElements(x!, x!.shape, (i) => {
+        const [row, column] = [Math.floor(i / columns) % rows, i % columns];
+        const isIn = (below < 0 || row - column <= below) && (above < 0 || column - row <= above);
+        return isIn ? i : -1;
+      }),
+    ];
+  },
+};
+
+/** Index in packed diagonals of the element of a matrix, −1 outside the band. */
+function packedIndex({band, length, offsetOf}: Packing, row: number, column: number): number {
+  const d = column - row;
+  if (d < band.low || d > band.high) return -1;
+  return (band.high - d) * length + offsetOf(d) + Math.min(row, column);
+}
+
+/** Matrices of packed diagonals, with a value elsewhere. */
+const makeMatrix: Values = {
+  sizedByValues: true,
+  evaluate: (site, [diagonal, , rowsGiven, columnsGiven, padding]) => {
+    const isOld = site.op === "tf.MatrixDiag";
+    const band = isOld ? {low: 0, high: 0} : bandAt(site, 1);
+    if (band === undefined) return undefined;
+    const several = band.high > band.low;
+    const length = diagonal!.shape.at(-1)!;
+    const batch = diagonal!.shape.slice(0, several ? -2 : -1);
+    const given = [rowsGiven, columnsGiven].map((each) => (each ? integers(each)[0]! : -1)) as [number, number];
+    const [leastRows, leastColumns] = [length - Math.min(band.high, 0), length + Math.max(band.low, 0)];
+    const sizes: readonly [number, number] = [
+      given[0] >= 0 ? given[0] : given[1] >= 0 ? leastRows : Math.max(leastRows, leastColumns),
+      given[1] >= 0 ? given[1] : given[0] >= 0 ? leastColumns : Math.max(leastRows, leastColumns),
+    ];
+    const packed = packing(site, band, sizes[0], sizes[1]);
+    if (packed.length !== length) return undefined;
+    const perMatrix = length * (band.high - band.low + 1);
+    const fill = padding && gatherElements(padding, [1], () => 0);
+    const source = fill ? joinTensors([diagonal!.reshape([diagonal!.size]), fill], 0)?.[0] : diagonal!;
+    const outside = fill ? diagonal!.size : -1;
+    return (
+      source && [
+        gatherElements(source, [...batch, ...sizes], (i) => {
+          const at = packedIndex(packed, Math.floor(i / sizes[1]) % sizes[0], i % sizes[1]);
+          return at < 0 ? outside : Math.floor(i / (sizes[0] * sizes[1])) * perMatrix + at;
+        }),
+      ]
+    );
+  },
+};
+
+const setDiagonals: Values = {
+  evaluate: (site, [x, diagonal]) => {
+    const band = site.op === "tf.MatrixSetDiag" ? {low: 0, high: 0} : bandAt(site, 2);
+    const [rows, columns] = x!.shape.slice(-2) as [number, number];
+    if (band === undefined || x!.dtype === "string") return undefined;
+    const packed = packing(site, band, rows, columns);
+    const perMatrix = packed.length * (band.high - band.low + 1);
+    const both = joinTensors([x!.reshape([x!.size]), diagonal!.reshape([diagonal!.size])], 0)?.[0];
+    return (
+      both && [
+        gatherElements(both, x!.shape, (i) => {
+          const at = packedIndex(packed, Math.floor(i / columns) % rows, i % columns);
+          return at < 0 ? i : x!.size + Math.floor(i / (rows * columns)) * perMatrix + at;
+        }),
+      ]
+    );
+  },
+};
+
+const takeDiagonals: Values = {
+  sizedByValues: true,
+  evaluate: (site, [x, , padding]) => {
+    const isOld = site.op === "tf.MatrixDiagPart";
+    const band = isOld ? {low: 0, high: 0} : bandAt(site, 1);
+    const [rows, columns] = x!.shape.slice(-2) as [number, number];
+    if (band === undefined || band.low <= -Math.max(rows, 1) || band.high >= Math.max(columns, 1)) return undefined;
+    const packed = packing(site, band, rows, columns);
+    const several = band.high > band.low;
+    const count = band.high - band.low + 1;
+    const shape = [...x!.shape.slice(0, -2), ...(several ? [count] : []), packed.length];
+    const fill = padding && gatherElements(padding, [1], () => 0);
+    const source: Tensor | undefined = fill ? joinTensors([x!.reshape([x!.size]), fill], 0)?.[0] : x!;
+    return (
+      source && [
+        gatherElements(source, shape, (i) => {
+          const d = band.high - (Math.floor(i / packed.length) % count);
+          const step = (i % packed.length) - packed.offsetOf(d);
+          if (step < 0 || step >= diagonalLength(d, rows, columns)) return fill ? x!.size : -1;
+          const [row, column] = [step - Math.min(d, 0), step + Math.max(d, 0)];
+          return Math.floor(i / (packed.length * count)) * rows * columns + row * columns + column;
+        }),
+      ]
+    );
+  },
+};
+
+export const diagonalValues: ValuesTable = {
+  MatrixBandPart: bandPart,
+  MatrixDiag: makeMatrix,
+  MatrixDiagV2: makeMatrix,
+  MatrixDiagV3: makeMatrix,
+  MatrixSetDiag: setDiagonals,
+  MatrixSetDiagV2: setDiagonals,
+  MatrixSetDiagV3: setDiagonals,
+  MatrixDiagPart: takeDiagonals,
+  MatrixDiagPartV2: takeDiagonals,
+  MatrixDiagPartV3: takeDiagonals,
+};
