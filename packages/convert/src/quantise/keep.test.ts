@@ -1,6 +1,7 @@
 /** What `quantize: "keep"` does, step by step, on the text of the IR. */
 import assert from "node:assert/strict";
 import {test} from "node:test";
+import {ConvertError} from "../convert-error.ts";
 import type {Graph} from "../ir/graph.ts";
 import {parseGraph, printGraph} from "../ir/text.ts";
 import {verifyGraph} from "../ir/verify.ts";
@@ -83,7 +84,10 @@ test("keep-ranges: what int8 can't hold stays, and is told", () => {
   const perChannel = `l = const() {value: float32[2] <-1, -1>} : float32[2]\nh = const() {value: float32[2] <1, 1>} : float32[2]\n`;
   const cases: readonly (readonly [string, string])[] = [
     [`${range(-1, 1)}y = ${vars}(x:0, l:0, h:0) {num_bits: 16} : float32[x.0,2]`, "16 bits; int8 has 8"],
-    [`${range(0, 0)}y = ${vars}(x:0, l:0, h:0) {num_bits: 8} : float32[x.0,2]`, "its range is empty"],
+    [
+      `${range(0, 0)}y = ${vars}(x:0, l:0, h:0) {num_bits: 8} : float32[x.0,2]`,
+      "its range is empty, or its steps beyond float32",
+    ],
     [
       `${perChannel}y = ${vars}PerChannel(x:0, l:0, h:0) {num_bits: 8} : float32[x.0,2]`,
       "its input is computed, and has a range for each channel",
@@ -132,6 +136,28 @@ y = tf.MatMul(x:0, q:0) {transpose_a: false, transpose_b: false} : float32[x.0,3
 `);
   // Transposed, with the axis of the scales.
   assert.match(product, /int8\[3,2\] <1, -4, 1, 0, 1, 2>} : int8\[3,2\] scaled \(1,2,3\) from \(0,0,0\) along 0/);
+});
+
+test("lowering: levels that aren't any are refused", () => {
+  const graph = (attributes: string) => parseGraph(`${head}y = tf.OnLevels(x:0) {${attributes}} : float32[x.0,2]\n`);
+  const sound = {axis: "0", first: "-128", last: "127", scale: "[1]", zero: "[0]"};
+  const cases = [
+    {scale: "[1, 2]"},
+    {scale: "[0]"},
+    {zero: "[300]"},
+    {zero: "[]"},
+    {axis: "9", scale: "[]", zero: "[]"},
+  ];
+  for (const change of cases) {
+    const attributes = Object.entries({...sound, ...change}).map(([key, value]) => `${key}: ${value}`);
+    assert.throws(
+      () => lowerGraph(graph(attributes.join(", "))),
+      (error) => error instanceof ConvertError && error.code === "CONVERT_ATTRIBUTE",
+    );
+  }
+  const perChannel = Object.entries({...sound, axis: "1", scale: "[1, 2]", zero: "[0, 0]"});
+  const {unsupported} = lowerGraph(graph(perChannel.map(([key, value]) => `${key}: ${value}`).join(", ")));
+  assert.equal(unsupported[0]!.reason, "levels for each channel of what is computed");
 });
 
 const q = (shape: string, scale = 0.5, zero = 0) => `int8[${shape}] scaled (${scale}) from (${zero})`;

@@ -117,7 +117,7 @@ function levelsOf(
 ): Levels | string {
   const isUsable = (scale: number) => scale >= leastScale && Number.isFinite(scale);
   const scales = ranges.flatMap((range) => (range !== undefined && isUsable(range.scale) ? [range.scale] : []));
-  if (scales.length === 0) return "its range is empty";
+  if (scales.length === 0) return "its range is empty, or its steps beyond float32";
   const finest = Math.min(...scales);
   const scale = ranges.map((range) => (range && isUsable(range.scale) ? range.scale : finest));
   const zero = ranges.map((range) => range?.zero ?? 0);
