@@ -81,7 +81,10 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
   if (selection.nodes.length > limits.maxNodes) {
     throw new ConvertError("CONVERT_LIMIT", `${selection.nodes.length} nodes, expected at most ${limits.maxNodes}`);
   }
-  const graph = importGraph(definition, index, selection, tfTable, {bytes: limits.maxConstantBytes});
+  const graph = importGraph(definition, index, selection, tfTable, {
+    bytes: limits.maxConstantBytes,
+    tensorBytes: limits.maxTensorBytes,
+  });
   return convertSource({graph, notes: selection.notes, format: "saved-model", name: signature.name}, options);
 }
 

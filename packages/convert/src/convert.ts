@@ -188,7 +188,10 @@ export function readGraph(
   if (selection.nodes.length > limits.maxNodes) {
     throw new ConvertError("CONVERT_LIMIT", `${selection.nodes.length} nodes, expected at most ${limits.maxNodes}`);
   }
-  const imported = importGraph(definition, index, selection, tfTable, {bytes: limits.maxConstantBytes});
+  const imported = importGraph(definition, index, selection, tfTable, {
+    bytes: limits.maxConstantBytes,
+    tensorBytes: limits.maxTensorBytes,
+  });
   return {graph: imported, notes: selection.notes};
 }
 

@@ -4,6 +4,8 @@ export interface ConvertLimits {
   readonly maxBytes: number;
   /** Bytes that the constants may take once they are expanded: a few bytes can claim a tensor of any size. */
   readonly maxConstantBytes: number;
+  /** Bytes of any one value that the graph computes, where its shape is known: no engine holds more. */
+  readonly maxTensorBytes: number;
   /** Nodes between inputs and outputs. */
   readonly maxNodes: number;
 }
@@ -11,5 +13,6 @@ export interface ConvertLimits {
 export const defaultLimits: ConvertLimits = {
   maxBytes: 2 ** 31 - 1,
   maxConstantBytes: 2 ** 31 - 1,
+  maxTensorBytes: 2 ** 31 - 1,
   maxNodes: 1_000_000,
 };

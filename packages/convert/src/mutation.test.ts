@@ -32,7 +32,7 @@ const fakeQuantised = [
   fakeQuant("y", "sum"),
 ].join("\n");
 
-const limits = {maxConstantBytes: 1 << 24};
+const limits = {maxConstantBytes: 1 << 24, maxTensorBytes: 1 << 28};
 
 function survive(bytes: Uint8Array, options: ConvertOptions = {}): "converted" | "refused" {
   const start = performance.now();

@@ -4,9 +4,6 @@ import {test} from "node:test";
 import {createWasmEngine} from "@tf-trusted/litert";
 import {type Case, casesOf, judge, judgeAll, models, skipReason} from "./corpus.ts";
 
-/** What isn't converted yet, and is refused by name: branches of different shapes. */
-const notYet = ["nets/ssd_loops"];
-
 test("nets of the corpus", {skip: models ? false : skipReason}, async (t) => {
   const engine = await createWasmEngine();
   const cases = casesOf("nets").map((each) => ({...each, file: `${each.id}/model.pb`, io: `${each.id}/io.npz`}));
@@ -17,7 +14,7 @@ test("nets of the corpus", {skip: models ? false : skipReason}, async (t) => {
     `nets: ${cases.length - refused.length - wrong.length} of ${cases.length} right, ${refused.length} refused, ${wrong.length} wrong`,
   );
   assert.deepEqual(wrong, []);
-  assert.deepEqual(refused, notYet);
+  assert.deepEqual(refused, []);
 });
 
 // Their goldens come without tolerances: float32 nets of this depth agree to five digits.

@@ -304,7 +304,7 @@ const range: Lowering = ({inputs, types: [type]}, b) => b.op("RANGE", inputs, {}
 const linSpace: Lowering = ({inputs: [start, stop, count], types: [type]}, b) => {
   const [n] = b.integers(count!, "number of elements");
   if (n === 1) return b.reshape(start!, [1]);
-  const steps = b.floats(Array.from({length: n!}, (_, i) => i));
+  const steps = b.floats(Array.from({length: b.bounded(n!)}, (_, i) => i));
   const delta = b.div(b.sub(stop!, start!), b.scalar(n! - 1));
   const values = b.add(b.mul(steps, delta), start!);
   const isLast = b.value(makeTensor("bool", [n!], (i) => (i === n! - 1 ? 1 : 0)));

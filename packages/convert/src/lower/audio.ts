@@ -14,7 +14,10 @@ const spectrogram: Lowering = ({inputs: [x], types: [type], site}, b) => {
   const frames = frameCount(samples, framing);
   if (frames === 0) return b.refuse("fewer samples than a window has");
   const sound = b.transpose(x!, [1, 0]);
-  const indices = Array.from({length: frames * window}, (_, i) => Math.floor(i / window) * stride + (i % window));
+  const indices = Array.from(
+    {length: b.bounded(frames * window)},
+    (_, i) => Math.floor(i / window) * stride + (i % window),
+  );
   const cut = b.gather(sound, b.ints(indices, [frames, window]), 1);
   const weighted = b.mul(cut, b.floats(hann(window)));
   const widths = b.ints([0, 0, 0, 0, 0, length - window], [3, 2]);

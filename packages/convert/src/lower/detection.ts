@@ -63,7 +63,7 @@ const combined: Lowering = ({inputs, site}, b) => {
   const [batch, count, kinds] = boxShape as readonly [number, number, number, number];
   const classes = scoreShape[2]!;
   if (batch * classes > maxSuppressions) return b.refuse(`${batch * classes} suppressions, for images and classes`);
-  const range = (n: number) => b.ints(Array.from({length: n}, (_, i) => i));
+  const range = (n: number) => b.ints(Array.from({length: b.bounded(n)}, (_, i) => i));
   const kept = Math.min(total, perClass * classes);
   const clips = booleanAttribute(site, "clip_boxes", true);
   // [batch, kinds, count, 4] and [batch, classes, count]
@@ -107,7 +107,7 @@ const combined: Lowering = ({inputs, site}, b) => {
       order!,
       0,
     );
-    const classOf = b.floats(Array.from({length: classes * perClass}, (_, i) => Math.floor(i / perClass)));
+    const classOf = b.floats(Array.from({length: b.bounded(classes * perClass)}, (_, i) => Math.floor(i / perClass)));
     const number = b.binary("MINIMUM", b.reduce("SUM", b.reshape(valid, [classes]), [0], true), b.ints([kept]));
     const isValid = b.raw("LESS", [range(kept), number])[0]!;
     const corners = b.gather(byClass, places, 0);

@@ -120,6 +120,8 @@ const byWeights =
     const [tall, wide] = b.integers(size!, "size");
     const [, height, width] = b.shape(x!);
     if (!isKnown(height!) || !isKnown(width!)) return b.refuse("the size of its image isn't known");
+    b.bounded(tall! * height);
+    b.bounded(wide! * width);
     const method = resizeMethods[name]!;
     return resampled(b, x!, method(height, tall!, modeOf(site)), method(width, wide!, modeOf(site)));
   };
@@ -133,6 +135,7 @@ const scaleAndTranslate: Lowering = ({inputs: [x, size, scale, translation], sit
   const [rows, columns] = [0, 1].map((i) => {
     const dim = b.shape(x!)[i + 1]!;
     if (!isKnown(dim)) return b.refuse("the size of its image isn't known");
+    b.bounded(counts[i]! * dim);
     return scaleAndTranslateTaps(site, dim, counts[i]!, scales![i]!, shifts![i]!);
   });
   return resampled(b, x!, rows!, columns!);
@@ -142,7 +145,7 @@ const scaleAndTranslate: Lowering = ({inputs: [x, size, scale, translation], sit
 function cropPlaces(b: Lowerer, from: Ref, to: Ref, size: number, count: number) {
   const end = b.scalar(size - 1);
   const [zero] = [b.scalar(0)];
-  const steps = b.floats(Array.from({length: count}, (_, i) => i));
+  const steps = b.floats(Array.from({length: b.bounded(count)}, (_, i) => i));
   const place =
     count === 1
       ? b.mul(b.mul(b.add(from, to), b.scalar(0.5)), end)

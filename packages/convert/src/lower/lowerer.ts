@@ -56,6 +56,9 @@ export interface LoweredNode {
 
 const integerDtypes: readonly ValueDType[] = ["int8", "int16", "uint8", "uint16", "int32", "uint32", "int64", "uint64"];
 
+/** 64 MB of weights: a few bytes of a hostile graph can ask for tables of any size. */
+export const maxMadeElements = 2 ** 24;
+
 export class Lowerer {
   readonly #rewriter: Rewriter;
   readonly #notes: (note: string) => void;
@@ -119,6 +122,12 @@ export class Lowerer {
   /** {@link known}, or a refusal. */
   integers(ref: Ref, what: string): number[] {
     return this.known(ref) ?? this.refuse(`its ${what} is computed, expected a constant`);
+  }
+
+  /** `count` elements of a constant that a lowering is about to make; a refusal for more than any model is made for. */
+  bounded(count: number): number {
+    if (count <= maxMadeElements) return count;
+    return this.refuse(`it would take a constant of ${count} elements, expected at most ${maxMadeElements}`);
   }
 
   value(tensor: Tensor): Ref {

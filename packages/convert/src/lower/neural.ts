@@ -28,7 +28,7 @@ function paddedInput(b: Lowerer, site: Site, x: Ref, value?: number): {readonly 
   };
 }
 
-export const zeros = (b: Lowerer, count: number): Ref => b.floats(new Float32Array(count));
+export const zeros = (b: Lowerer, count: number): Ref => b.floats(new Float32Array(b.bounded(count)));
 
 export function channelsOf(b: Lowerer, dim: Dim): number {
   return isKnown(dim) ? dim : b.refuse("the number of its output channels isn't known");
@@ -117,7 +117,7 @@ function spreadFilter(b: Lowerer, filter: Ref, rateH: number, rateW: number): Re
   const size = outputs * inputs;
   const [tall, wide] = [(height - 1) * rateH + 1, (width - 1) * rateW + 1];
   const values = numbersOf(value);
-  const spread = new Float32Array(tall * wide * size);
+  const spread = new Float32Array(b.bounded(tall * wide * size));
   for (let i = 0; i < height * width; i++) {
     const to = (Math.floor(i / width) * rateH * wide + (i % width) * rateW) * size;
     for (let k = 0; k < size; k++) spread[to + k] = values[i * size + k]!;

@@ -115,7 +115,7 @@ export function reduceSegments(b: Lowerer, x: Ref, ids: Ref, segments: number | 
 /** [segments, rows] from ids of [1, rows]. */
 function isInSegment(b: Lowerer, ids: Ref, segments: number | Ref): Ref {
   if (typeof segments === "number") {
-    const numbers = Array.from({length: segments}, (_, i) => i);
+    const numbers = Array.from({length: b.bounded(segments)}, (_, i) => i);
     return b.raw("EQUAL", [b.ints(numbers, [segments, 1]), ids])[0]!;
   }
   const range = b.raw("RANGE", [b.ints([0], []), segments, b.ints([1], [])], {}, [
@@ -148,7 +148,7 @@ const sortedSegment =
     const segments = known ? known.at(-1)! + 1 : b.add(last, b.ints([1], []));
     const result = reduceSegments(b, x!, numbers, segments, op === "MEAN" ? "SUM" : op);
     if (op === "SUM" || op === "PROD") return result;
-    const ones = b.floats(Array.from({length: rows}, () => 1));
+    const ones = b.floats(Array.from({length: b.bounded(rows)}, () => 1));
     const counts = reduceSegments(b, ones, numbers, segments, "SUM");
     const wide = b.reshape(counts, [...b.shape(counts), ...Array.from({length: b.rank(x!) - 1}, () => 1)]);
     if (op === "MEAN") return b.div(result, b.cast(b.binary("MAXIMUM", wide, b.scalar(1)), b.dtype(x!)));

@@ -40,12 +40,12 @@ const scatterUpdate: Lowering = ({inputs: [x, indices, updates]}, b) => {
   const {ids, rows, count, depth} = flatIndices(b, indices!, shape);
   if (rows * count > maxMatches) return b.refuse("too many indices");
   const numbers = b.ints(
-    Array.from({length: rows}, (_, i) => i),
+    Array.from({length: b.bounded(rows)}, (_, i) => i),
     [rows, 1],
   );
   const matches = b.cast(b.raw("EQUAL", [numbers, b.reshape(ids, [1, count])])[0]!, "int32");
   const ordinals = b.ints(
-    Array.from({length: count}, (_, i) => i + 1),
+    Array.from({length: b.bounded(count)}, (_, i) => i + 1),
     [1, count],
   );
   const last = b.reduce("REDUCE_MAX", b.mul(matches, ordinals), [1], false);
@@ -70,7 +70,7 @@ const scatterExtreme =
 const invertPermutation: Lowering = ({inputs: [x], types: [type]}, b) => {
   const [n] = staticShape(b, x!);
   const column = b.reshape(b.cast(x!, "int32"), [n!, 1]);
-  const numbers = b.ints(Array.from({length: n!}, (_, i) => i));
+  const numbers = b.ints(Array.from({length: b.bounded(n!)}, (_, i) => i));
   const inverse = b.raw("SCATTER_ND", [column, numbers, b.ints([n!])], {}, [{dtype: "int32", shape: [n!]}])[0]!;
   return b.cast(inverse, type!.dtype);
 };

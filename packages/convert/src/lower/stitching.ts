@@ -13,9 +13,13 @@ const stitch: Lowering = ({inputs, types: [type], site}, b) => {
   const rows = stitchedRows(site) ?? b.refuse("its indices are computed, and so is the size of its result");
   const element = type!.shape!.slice(1);
   const lists = inputs.slice(0, count).map((ref) => b.integers(ref, "indices"));
-  const flat = lists.flat();
-  const sources = Array.from({length: rows}, (_, row) => flat.lastIndexOf(row));
-  if (sources.includes(-1)) return b.refuse(`no index is ${sources.indexOf(-1)}: TensorFlow leaves that row undefined`);
+  // Of equal indices the last counts.
+  const places = new Map(lists.flat().map((row, place) => [row, place]));
+  const sources: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    const place = places.get(row) ?? b.refuse(`no index is ${row}: TensorFlow leaves that row undefined`);
+    sources.push(place);
+  }
   const data = inputs.slice(count).map((ref, i) => b.reshape(ref, [lists[i]!.length, ...element]));
   return b.gather(b.concat(data, 0), b.ints(sources), 0);
 };

@@ -31,7 +31,9 @@ export function windowsOf(
     .slice(1, -1)
     .map((size, i) => {
       if (!isKnown(size)) return b.refuse("the size of its image isn't known");
-      return windowOver(size, kernel[i]!, strides[i]!, rates[i]!, padding);
+      const window = windowOver(size, kernel[i]!, strides[i]!, rates[i]!, padding);
+      b.bounded(window.count * window.window);
+      return window;
     });
 }
 
@@ -120,7 +122,7 @@ const maxPoolWithArgmax: Lowering = ({inputs: [x], types, site}, b) => {
     {dtype: "int32", shape: [batch, places, channels]},
   ])[0]!;
   const [readRows, readColumns] = [readBy(rows), readBy(columns)];
-  const table = Array.from({length: places * taps}, (_, i) => {
+  const table = Array.from({length: b.bounded(places * taps)}, (_, i) => {
     const [place, tap] = [Math.floor(i / taps), i % taps];
     const row = readRows[Math.floor(place / columns.count) * rows.window + Math.floor(tap / columns.window)]!;
     const column = readColumns[(place % columns.count) * columns.window + (tap % columns.window)]!;
@@ -131,12 +133,12 @@ const maxPoolWithArgmax: Lowering = ({inputs: [x], types, site}, b) => {
     [places, 1],
   );
   const offsets = b.gather(b.ints(table), b.add(winner, firstOf), 0);
-  let index = b.add(offsets, b.ints(Array.from({length: channels}, (_, i) => i)));
+  let index = b.add(offsets, b.ints(Array.from({length: b.bounded(channels)}, (_, i) => i)));
   if (site.attributes.include_batch_in_index === true && batch !== 1) {
     if (!isKnown(batch)) return b.refuse("indices over a batch of unknown size");
     const image = rows.size * columns.size * channels;
     if (batch * image > 2 ** 31) return b.refuse("more elements than int32 counts");
-    const firsts = Array.from({length: batch}, (_, i) => i * image);
+    const firsts = Array.from({length: b.bounded(batch)}, (_, i) => i * image);
     index = b.add(index, b.ints(firsts, [batch, 1, 1]));
   }
   return [pooled, b.cast(b.reshape(index, types[1]!.shape!), types[1]!.dtype)];

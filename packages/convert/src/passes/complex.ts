@@ -90,6 +90,11 @@ const equality =
   ([x, y], m) =>
     m.op(join, m.op(compare, x!.re, y!.re), m.op(compare, x!.im, y!.im));
 
+/** Operators of two complex operands; a damaged graph may have a real one among them. */
+const binary: ReadonlySet<string> = new Set(
+  "Mul Div RealDiv Equal NotEqual MatMul BatchMatMul BatchMatMulV2".split(" "),
+);
+
 const rules: Readonly<Record<string, Rule>> = {
   Real: ([x]) => x!.re,
   Imag: ([x]) => x!.im,
@@ -174,6 +179,7 @@ function rewriteNode(node: Node, b: Rewriter): readonly Ref[] | undefined {
   if ((name === "Real" || name === "Imag") && isOpaque(b, node.inputs[0]!)) return undefined;
   const rule = rules[name];
   const operands = node.inputs.flatMap((ref, i) => (takes[i] ? [partsOf(b, ref)] : []));
+  if (binary.has(name) && operands.length < 2) return undefined;
   const found = rule?.(operands, m, node);
   return found === undefined ? undefined : [typeof found === "string" ? found : joined(found)];
 }

@@ -54,7 +54,8 @@ function takenBranch(
   const condition = b.constantAt(inputs[0]!);
   if (condition?.size !== 1) return undefined;
   const [taken, other] = numbersOf(condition)[0] !== 0 ? [inputs[1]!, inputs[2]!] : [inputs[2]!, inputs[1]!];
-  return sameShapes(b.type(taken).shape, b.type(other).shape) ? [taken] : undefined;
+  // The older one broadcasts nothing: it is what is taken, of a condition's branches in whatever shape.
+  return op === "tf.Select" || sameShapes(b.type(taken).shape, b.type(other).shape) ? [taken] : undefined;
 }
 
 /** Whether a value comes from the side of a Switch that a constant predicate never feeds. */

@@ -1,12 +1,16 @@
 /** Damaged copies of bytes: flipped, cut, repeated and replaced pieces, by a seed. */
 export function* mutants(bytes: Uint8Array, count: number, seed = 1): Generator<Uint8Array> {
-  let state = seed;
+  // Mulberry32: neighbouring seeds have nothing in common.
+  let state = seed >>> 0;
   const random = (below: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
   };
   for (let i = 0; i < count; i++) {
-    const copy = bytes.slice();
+    // Not slice(): of a Buffer that is no copy.
+    const copy = new Uint8Array(bytes);
     const at = random(copy.length);
     switch (random(5)) {
       case 0:

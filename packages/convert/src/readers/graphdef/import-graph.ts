@@ -3,9 +3,10 @@ import {Tensor} from "@tf-trusted/tensor";
 import type {Message} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
 import {GraphBuilder, typeOfConstant} from "../../ir/builder.ts";
-import {type Shape, symbolOf} from "../../ir/dims.ts";
+import {formatDims, type Shape, symbolOf} from "../../ir/dims.ts";
 import {type Graph, indexOf, nodeOf, type Port, type Ref, refTo, type TensorType} from "../../ir/graph.ts";
 import type {OperatorTable} from "../../ir/operators.ts";
+import {sizeOfType} from "../../ops/elements.ts";
 import {unsupportedError} from "../../report.ts";
 import {type DefinedNode, defineNode, readShape} from "./definitions.ts";
 import type {GraphDef, NodeDef} from "./graph-def.ts";
@@ -17,6 +18,12 @@ import type {ConstantBudget} from "./tensor-proto.ts";
 const variableOperators =
   /^(Variable|VariableV2|TemporaryVariable|VarHandleOp|ReadVariableOp|ResourceGather|AutoReloadVariable)$/;
 
+/** What a graph may still ask for. */
+export interface ImportBudget extends ConstantBudget {
+  /** Of any one computed value. */
+  readonly tensorBytes: number;
+}
+
 /**
  * Builds the graph. Throws `CONVERT_NOT_FROZEN`, `CONVERT_GRAPH_INVALID`, `CONVERT_ATTRIBUTE`, `CONVERT_INPUT_SHAPE`, and
  * what reading constants and inferring shapes throw.
@@ -26,7 +33,7 @@ export function importGraph(
   index: NodeIndex,
   selection: Selection,
   operators: OperatorTable,
-  budget: ConstantBudget,
+  budget: ImportBudget,
 ): Graph {
   return importRegion(graph, index, selection, operators, budget, 0);
 }
@@ -39,7 +46,7 @@ function importRegion(
   index: NodeIndex,
   selection: Selection,
   operators: OperatorTable,
-  budget: ConstantBudget,
+  budget: ImportBudget,
   depth: number,
 ): Graph {
   if (depth > maxDepth) throw new ConvertError("CONVERT_LIMIT", `loops are nested more than ${maxDepth} deep`);
@@ -56,7 +63,7 @@ class Importer extends GraphBuilder {
   readonly #graph: GraphDef;
   readonly #index: NodeIndex;
   readonly #operators: OperatorTable;
-  readonly #budget: ConstantBudget;
+  readonly #budget: ImportBudget;
   /** How many loops this is within. */
   readonly #depth: number;
   /** Values that are fed, by the ref that the graph has for them. */
@@ -67,7 +74,7 @@ class Importer extends GraphBuilder {
     graph: GraphDef,
     index: NodeIndex,
     operators: OperatorTable,
-    budget: ConstantBudget,
+    budget: ImportBudget,
     reserved: ReadonlySet<string>,
     depth: number,
   ) {
@@ -202,6 +209,7 @@ class Importer extends GraphBuilder {
           throw mismatch(node, `output ${i} would be ${types[i].dtype} where ${declared} is declared`);
         }
       });
+      for (const type of types) this.#checkSize(node, type);
       return types;
     }
     if (defined.outputs !== undefined) {
@@ -209,6 +217,16 @@ class Importer extends GraphBuilder {
     }
     // Of an operator that nobody knows, only as many outputs exist as somebody uses.
     return Array.from({length: this.#usedOutputs(node.name)}, () => ({dtype: "variant", shape: undefined}));
+  }
+
+  #checkSize(node: NodeDef, type: TensorType): void {
+    const bytes = sizeOfType(type);
+    if (bytes <= this.#budget.tensorBytes || bytes === Number.POSITIVE_INFINITY) return;
+    throw new ConvertError(
+      "CONVERT_LIMIT",
+      `node "${node.name}" (${node.op}) would give ${formatDims(type.shape)}, ${bytes} bytes; expected at most ${this.#budget.tensorBytes}`,
+      {details: {node: node.name, operator: node.op}},
+    );
   }
 
   #usedOutputs(name: string): number {

@@ -25,7 +25,7 @@ interface Place {
 
 const handles: ReadonlySet<string> = new Set(["VarHandleOp", "VariableV2", "Variable"]);
 const assignments: ReadonlySet<string> = new Set(["AssignVariableOp", "Assign"]);
-const identities: ReadonlySet<string> = new Set(["Identity", "NoOp", "EnsureShape"]);
+const identities: ReadonlySet<string> = new Set(["Identity", "EnsureShape"]);
 /** Operators that change a variable when the model is called. */
 const writes =
   /^(Assign|AssignAdd|AssignSub|Assign(Add|Sub)?VariableOp|Resource(Scatter|Apply|Strided)\w*|Scatter(Add|Sub|Update|Mul|Div|NdAdd|NdUpdate))$/;
@@ -105,7 +105,10 @@ function readInFunction(message: Message): Message {
     });
     return {...each, op: node.op, input: node.inputs as string[], attr: node.attributes as MessageMap};
   });
-  const results = ((message.ret ?? []) as Message[]).map((each) => ({...each, value: renamed(each.value as string)}));
+  const results = ((message.ret ?? []) as Message[]).map((each) => ({
+    ...each,
+    value: renamed((each.value ?? "") as string),
+  }));
   return {...message, node_def: nodes, ret: results};
 }
 
