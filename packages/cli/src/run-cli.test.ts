@@ -212,3 +212,22 @@ test("convert --check fails beyond the tolerance", async () => {
   assert.equal(code, 1);
   assert.match(stderr, /CLI_CHECK: .*"probabilities": \d/);
 });
+
+test("convert --quantize tells what it did, and --check compares real numbers", async () => {
+  const target = join(folder, "quantised.tflite");
+  const net = join(fixtures, "../fake-quant/net.pb");
+  const keep = ["--quantize", "keep", "--io-type", "uint8"];
+  const {code, stdout} = await run(["convert", net, "--output-file", target, ...keep, "--check", "--json"]);
+  assert.equal(code, 0);
+  const {check, inputs, outputs, quantisation} = JSON.parse(stdout);
+  assert.deepEqual([inputs[0].dtype, outputs[0].dtype], ["uint8", "uint8"]);
+  assert.equal(quantisation.operators.CONV_2D, 3);
+  assert.deepEqual(quantisation.constants[0], {name: "Conv2D", dtype: "int8", elements: 216, scales: 8});
+  assert.equal(check.tolerance, 0.1);
+  assert.ok(check.outputs[0].relative < 0.05);
+  const weights = await run(["convert", digits, "--output-file", target, "--quantize", "weights"]);
+  assert.match(weights.stdout, /quantised {2}constants: 1 int8/);
+  const alone = await run(["convert", net, "--output-file", target, "--io-type", "int8"]);
+  assert.equal(alone.code, 2);
+  assert.match(alone.stderr, /--io-type needs --quantize keep/);
+});

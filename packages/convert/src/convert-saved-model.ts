@@ -23,7 +23,7 @@ import {
 import {countBy} from "./report.ts";
 
 export interface SavedModelOptions
-  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "reference"> {
+  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType" | "reference"> {
   /** Default: `serving_default`, or the only one. */
   readonly signature?: string;
   /** Default: `serve`. */

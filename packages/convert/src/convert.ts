@@ -5,14 +5,17 @@ import {ConvertError} from "./convert-error.ts";
 import {findCut} from "./cut.ts";
 import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
 import {toNumbers} from "./ir/dims.ts";
-import {allNodes, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
+import {allNodes, type Graph, indexOf, nodeOf, type Port, type Quantisation, type ValueDType} from "./ir/graph.ts";
 import {printGraph} from "./ir/text.ts";
 import {verifyGraph} from "./ir/verify.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
-import {type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
+import {lastPasses, type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {tallyOf} from "./passes/narrow.ts";
+import {describeQuantisation} from "./quantise/describe.ts";
+import {type Quantize, quantisePasses} from "./quantise/index.ts";
+import type {IoType} from "./quantise/interface.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
@@ -38,6 +41,17 @@ export interface ConvertOptions {
    * in the report, and has seven digits; `refuse` throws `CONVERT_PRECISION`, for those who need more than that.
    */
   readonly float64?: "narrow" | "refuse";
+  /**
+   * Smaller files and faster kernels for less precision. `weights` stores weights as int8 and `float16` as float16, with
+   * inputs and outputs float32; `keep` makes int8 arithmetic of a graph's fake quantisation, which is computed in float
+   * without it. The report says what was quantised. Default: nothing.
+   */
+  readonly quantize?: Quantize;
+  /**
+   * With `quantize: "keep"`: the dtype of inputs and outputs that the graph rounds to levels. Their scale and zero are in
+   * the signature. Default: float32, quantised inside.
+   */
+  readonly ioType?: IoType;
   /** Keeps the source graph, so that the result's `reference` can compute what TensorFlow would. Default: false. */
   readonly reference?: boolean;
   readonly limits?: Partial<ConvertLimits>;
@@ -48,6 +62,8 @@ export interface SignatureTensor {
   readonly dtype: ValueDType;
   /** -1 where unknown. */
   readonly shape: readonly number[];
+  /** Of integers that stand for real numbers: real = scale·(integer − zero). */
+  readonly quantisation?: Quantisation;
 }
 
 export interface ConvertResult {
@@ -78,7 +94,7 @@ export interface ConvertResult {
 export function convert(bytes: Uint8Array, options: ConvertOptions = {}): ConvertResult {
   const limits = {...defaultLimits, ...options.limits};
   const format = recogniseFormat(bytes, options.format, limits);
-  if (format === "tflite") return passThrough(bytes);
+  if (format === "tflite") return passThrough(bytes, options);
   return convertSource(
     {...readGraph(parseGraphDef(bytes, format), options, limits), format, name: signatureKey},
     options,
@@ -97,7 +113,7 @@ export interface Source {
 /** All that comes after reading. */
 export function convertSource(
   source: Source,
-  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "reference">,
+  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType" | "reference">,
 ): ConvertResult {
   const changes = new Map<
     string,
@@ -108,17 +124,19 @@ export function convertSource(
     if (known) known.nodes.push(...nodes);
     else changes.set(what, {effect, what, nodes: [...nodes]});
   };
+  const passNotes: string[] = [];
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
-      const next = runPass(pass, graph, (what, nodes) =>
-        change(pass.effect ?? "rewritten", what, typeof nodes === "string" ? [nodes] : nodes),
-      );
+      const tally = (what: string, nodes: string | readonly string[]) =>
+        change(pass.effect ?? "rewritten", what, typeof nodes === "string" ? [nodes] : nodes);
+      const next = runPass(pass, graph, tally, (note) => passNotes.push(note));
       check(next, pass.name, options);
       return next;
     }, start);
 
+  const quantisation = quantisePasses(options.quantize, options.ioType);
   check(source.graph, "import", options);
-  const prepared = run(source.graph, sourcePasses);
+  const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
   const rounded = changes.get(tallyOf("float64"))?.nodes.length ?? 0;
   if (options.float64 === "refuse" && rounded > 0) {
     throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
@@ -129,8 +147,9 @@ export function convertSource(
     throw unsupportedError(lowered.unsupported, findCut(source.graph, names));
   }
   check(lowered.graph, "lower", options);
-  const finished = run(lowered.graph, targetPasses);
-  for (const [what, nodes] of findDecomposed(prepared, finished)) change("decomposed", what, nodes);
+  const fused = run(lowered.graph, [...quantisation.lowered, ...targetPasses]);
+  for (const [what, nodes] of findDecomposed(prepared, fused)) change("decomposed", what, nodes);
+  const finished = run(fused, [...quantisation.fused, ...lastPasses]);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
@@ -139,12 +158,13 @@ export function convertSource(
     report: {
       format: source.format,
       changes: [...changes.values()],
-      notes: [...source.notes, ...lowered.notes],
+      notes: [...source.notes, ...lowered.notes, ...passNotes],
       sourceOperators: countBy(
         [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
       ),
       operators: countBy([...allNodes(finished)].filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
       modelBytes: model.length,
+      ...(options.quantize && {quantisation: describeQuantisation(finished, options.quantize)}),
     },
     signature: {
       name: source.name,
@@ -197,12 +217,14 @@ function check(graph: Graph, pass: string, options: Pick<ConvertOptions, "verify
 }
 
 function describePort(graph: Graph, {name, ref}: Port): SignatureTensor {
-  const {dtype, shape} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;
-  return {name, dtype, shape: toNumbers(shape ?? [])};
+  const {dtype, shape, quantisation} = graph.nodes.find((node) => node.name === nodeOf(ref))!.outputs[indexOf(ref)]!;
+  return {name, dtype, shape: toNumbers(shape ?? []), ...(quantisation && {quantisation})};
 }
 
 /** A file that is TensorFlow Lite already is only read, so that its signature can be told. */
-function passThrough(bytes: Uint8Array): ConvertResult {
+function passThrough(bytes: Uint8Array, {quantize}: ConvertOptions): ConvertResult {
+  const notes =
+    quantize === undefined ? [] : ["the file is TensorFlow Lite already, and stays as it is: not quantised"];
   const model: TfliteModel = readModel(bytes);
   const signature = model.signatures[0];
   const graph = model.subgraphs[signature?.subgraph ?? 0];
@@ -216,7 +238,7 @@ function passThrough(bytes: Uint8Array): ConvertResult {
   );
   return {
     model: bytes,
-    report: {format: "tflite", changes: [], notes: [], sourceOperators: operators, operators, modelBytes: bytes.length},
+    report: {format: "tflite", changes: [], notes, sourceOperators: operators, operators, modelBytes: bytes.length},
     signature: {
       name: signature?.key ?? signatureKey,
       inputs: (signature?.inputs ?? ports(graph?.inputs ?? [])).map(({name, tensor}) => describe(name, tensor)),

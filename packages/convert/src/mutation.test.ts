@@ -2,18 +2,42 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
 import {TfTrustedError} from "@tf-trusted/core";
-import {convert} from "./convert.ts";
+import {type ConvertOptions, convert} from "./convert.ts";
 import {inspectGraph} from "./inspect.ts";
 import {encodeGraphText} from "./testing/graph-bytes.ts";
-import {smallNet} from "./testing/graphs.ts";
+import {float, floats, node, placeholder, smallNet} from "./testing/graphs.ts";
 import {mutants} from "./testing/mutate.ts";
+
+const range = (name: string, low: number, high: number) => [
+  floats(`${name}/low`, [], [low]),
+  floats(`${name}/high`, [], [high]),
+];
+const fakeQuant = (name: string, input: string) =>
+  node(name, "FakeQuantWithMinMaxVars", [input, `${name}/low`, `${name}/high`], {num_bits: "i: 8"});
+const fakeQuantised = [
+  placeholder("x", [-1, 6, 6, 1]),
+  ...range("q", -3, 3),
+  fakeQuant("q", "x"),
+  floats(
+    "w",
+    [3, 3, 1, 2],
+    Array.from({length: 18}, (_, i) => i / 8 - 1),
+  ),
+  ...range("v", -1, 1.25),
+  fakeQuant("v", "w"),
+  node("conv", "Conv2D", ["q", "v"], {T: float, strides: "list { i: [1, 1, 1, 1] }", padding: 's: "SAME"'}),
+  floats("bias", [2], [0.5, -0.25]),
+  node("sum", "BiasAdd", ["conv", "bias"], {T: float}),
+  ...range("y", -6, 6),
+  fakeQuant("y", "sum"),
+].join("\n");
 
 const limits = {maxConstantBytes: 1 << 24, maxTensorBytes: 1 << 28};
 
-function survive(bytes: Uint8Array): "converted" | "refused" {
+function survive(bytes: Uint8Array, options: ConvertOptions = {}): "converted" | "refused" {
   const start = performance.now();
   try {
-    convert(bytes, {limits, verify: true});
+    convert(bytes, {limits, verify: true, ...options});
     return "converted";
   } catch (error) {
     assert.ok(error instanceof TfTrustedError, `raw ${error instanceof Error ? error.stack : String(error)}`);
@@ -50,4 +74,16 @@ test("inspecting mutants gives coded errors, too", () => {
       assert.ok(error instanceof TfTrustedError, String(error));
     }
   }
+});
+
+test("mutants of a fake-quantised graph that is to be quantised", (t) => {
+  const bytes = encodeGraphText(fakeQuantised);
+  assert.equal(survive(bytes, {quantize: "keep"}), "converted");
+  const outcomes = {converted: 0, refused: 0};
+  for (const mutant of mutants(bytes, 1000, 3)) {
+    outcomes[survive(mutant, {quantize: "keep", ioType: "uint8"})]++;
+    outcomes[survive(mutant, {quantize: "weights"})]++;
+  }
+  t.diagnostic(JSON.stringify(outcomes));
+  assert.ok(outcomes.converted > 100 && outcomes.refused > 100);
 });

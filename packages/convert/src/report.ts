@@ -5,6 +5,7 @@ import {formatDims} from "./ir/dims.ts";
 import {allNodes, type Graph, originOf} from "./ir/graph.ts";
 import type {UnsupportedNode} from "./lower/index.ts";
 import type {Effect} from "./passes/pass.ts";
+import type {QuantisationReport} from "./quantise/describe.ts";
 
 /** What a conversion did to nodes of the source. */
 export interface Change {
@@ -26,14 +27,19 @@ export interface ConvertReport {
   /** Operators of the result. */
   readonly operators: Readonly<Record<string, number>>;
   readonly modelBytes: number;
+  /** What `quantize` did; absent without it. */
+  readonly quantisation?: QuantisationReport;
 }
+
+/** Operators that only change how a number is stored. */
+export const conversions: ReadonlySet<string> = new Set(["tfl.QUANTIZE", "tfl.DEQUANTIZE"]);
 
 /** What operators of the source became where that is several of TensorFlow Lite's, "Erf → EXP, MUL ×3", with the nodes. */
 export function findDecomposed(source: Graph, result: Graph): ReadonlyMap<string, readonly string[]> {
   const operators = new Map([...allNodes(source)].map((node) => [originOf(node), node.op.replace(/^tf\./, "")]));
   const made = new Map<string, string[]>();
   for (const node of allNodes(result)) {
-    if (!node.op.startsWith("tfl.")) continue;
+    if (!node.op.startsWith("tfl.") || conversions.has(node.op)) continue;
     const into = made.get(originOf(node));
     if (into) into.push(node.op.slice(4));
     else made.set(originOf(node), [node.op.slice(4)]);

@@ -1,7 +1,8 @@
 /** `tf-trusted convert`: a frozen graph to a TensorFlow Lite file. */
 import {join} from "node:path";
-import type {Change} from "@tf-trusted/convert";
-import {parseShapeRequest, positiveNumber, wholeNumber} from "../arguments.ts";
+import type {Change, QuantisationReport} from "@tf-trusted/convert";
+import type {JsonValue} from "@tf-trusted/core";
+import {oneOf, parseShapeRequest, positiveNumber, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {type Context, defineCommand} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
@@ -13,6 +14,9 @@ import {listOperators, renderPorts} from "../render/ports.ts";
 import {formatBytes, formatMs, formatShape} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
 import {readInputFiles} from "./prediction-flags.ts";
+
+const parseIoType = oneOf("float32", "int8", "uint8");
+const parseQuantize = oneOf("weights", "float16", "keep");
 
 export const convertCommand = defineCommand({
   name: "convert",
@@ -37,6 +41,17 @@ export const convertCommand = defineCommand({
     },
     signature: {value: "NAME", help: "of a SavedModel with several", byDefault: "serving_default"},
     "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
+    quantize: {
+      value: "weights|float16|keep",
+      parse: parseQuantize,
+      help: "weights: int8 weights; float16: float16 weights; keep: int8 arithmetic of fake quantisation",
+    },
+    "io-type": {
+      value: "int8|uint8|float32",
+      parse: parseIoType,
+      help: "with --quantize keep: the dtype of inputs and outputs",
+      byDefault: "float32",
+    },
     check: {help: "run the source graph and the result on the same inputs, and report the largest difference"},
     "input-file": {
       value: "FILE",
@@ -48,7 +63,7 @@ export const convertCommand = defineCommand({
       value: "NUMBER",
       parse: positiveNumber,
       help: "with --check: fail beyond this part of an output's largest value",
-      byDefault: "0.001",
+      byDefault: "0.001; 0.05 for float16, 0.1 for int8",
     },
     "dump-passes": {value: "DIR", help: "write the graph after each pass as text, a file each"},
   },
@@ -70,6 +85,11 @@ export const convertCommand = defineCommand({
     const {print, progress} = context;
     const target = flags["output-file"];
     if (target === undefined) throw new CliError("CLI_USAGE", "convert needs --output-file FILE");
+    if (flags["io-type"] !== undefined && flags.quantize !== "keep")
+      throw new CliError(
+        "CLI_USAGE",
+        "--io-type needs --quantize keep: without it there are no levels for inputs and outputs",
+      );
     if (!flags.check && (flags["input-file"].length > 0 || flags.tolerance !== undefined)) {
       throw new CliError("CLI_USAGE", "--input-file and --tolerance are for --check");
     }
@@ -87,12 +107,14 @@ export const convertCommand = defineCommand({
       {
         reference: flags.check === true,
         ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
+        ...(flags.quantize !== undefined && {quantize: flags.quantize}),
+        ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
       },
     );
     const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;
     const dumped = await writeDumps(flags["dump-passes"], dumps);
     await writeOutputFile(target, model);
-    const tolerance = flags.tolerance ?? defaultTolerance;
+    const tolerance = flags.tolerance ?? defaultTolerances[flags.quantize ?? "float32"];
     const check = flags.check === true ? await checkAgainstSource(opened, flags, context) : undefined;
     await print({
       json: {
@@ -108,6 +130,7 @@ export const convertCommand = defineCommand({
         operators: report.operators,
         changes: report.changes.map(({effect, what, nodes}) => ({effect, what, nodes})),
         notes: report.notes,
+        ...(report.quantisation && {quantisation: quantisationJson(report.quantisation)}),
         dumps: dumped,
         ...(check && {check: checkToJson(check, tolerance)}),
       },
@@ -127,6 +150,7 @@ export const convertCommand = defineCommand({
           "",
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
           ...renderChanges(report.changes, style),
+          ...(report.quantisation ? [renderQuantisation(report.quantisation, style)] : []),
           ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
           ...(check ? ["", renderCheck(check, tolerance, style)] : []),
           ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
@@ -139,8 +163,25 @@ export const convertCommand = defineCommand({
   },
 });
 
-/** Of the largest value of an output: what float32 sums in another order differ by, and far below what a fault does. */
-const defaultTolerance = 1e-3;
+function quantisationJson({mode, constants, operators}: QuantisationReport): JsonValue {
+  const tensors = constants.map(({name, dtype, elements, scales}) => ({name, dtype, elements, scales}));
+  return {mode, constants: tensors, operators};
+}
+
+/** `quantised  27 constants: 25 int8, 2 int32; operators CONV_2D ×12`. */
+function renderQuantisation({constants, operators}: QuantisationReport, style: Style): string {
+  const counts = new Map<string, number>();
+  for (const {dtype} of constants) counts.set(dtype, (counts.get(dtype) ?? 0) + 1);
+  const kinds = [...counts].map(([dtype, count]) => `${count} ${dtype}`).join(", ");
+  const computed = Object.keys(operators).length > 0 ? `; operators ${listOperators(operators)}` : "";
+  return `${style.bold("quantised")}  ${constants.length === 0 ? "no constants" : `constants: ${kinds}`}${computed}`;
+}
+
+/**
+ * Of the largest value of an output: what float32 sums in another order differ by, and far below what a fault does. What
+ * quantisation rounds grows from layer to layer; beyond a tenth it is no approximation.
+ */
+const defaultTolerances = {float32: 1e-3, float16: 0.05, weights: 0.1, keep: 0.1} as const;
 
 /** Of the random inputs: the same for everybody who compares results. */
 const randomSeed = 1;

@@ -23,27 +23,45 @@ export async function checkModel(opened: OpenedModel, inputs: Readonly<Record<st
     );
   }
   const started = performance.now();
-  const wanted = opened.reference(new Map(Object.entries(inputs)));
+  const wanted = opened.reference(new Map(Object.entries(realNumbers(inputs, opened.inputs))));
   const referenceMs = performance.now() - started;
   const engine = await createWasmEngine();
   try {
     const model = await engine.load(opened.model);
     const ran = performance.now();
     const {outputs} = await model.run(opened.signature ?? defaultSignature, inputs, {deadlineMs});
-    return {outputs: compareOutputs(wanted, outputs), engineMs: performance.now() - ran, referenceMs};
+    return {
+      outputs: compareOutputs(wanted, realNumbers(outputs, opened.outputs)),
+      engineMs: performance.now() - ran,
+      referenceMs,
+    };
   } finally {
     await engine.close();
   }
 }
 
+/** What integers on levels stand for: TensorFlow's graph knows nothing of them. */
+function realNumbers(
+  tensors: Readonly<Record<string, Tensor>>,
+  ports: readonly Port[],
+): Readonly<Record<string, Tensor>> {
+  const real = ports.flatMap(({name, levels}) => {
+    const tensor = tensors[name];
+    if (levels === undefined || tensor === undefined) return [];
+    const numbers = Float32Array.from(tensor.data as ArrayLike<number>, (each) => levels.scale * (each - levels.zero));
+    return [[name, Tensor.from(numbers, {shape: tensor.shape})] as const];
+  });
+  return {...tensors, ...Object.fromEntries(real)};
+}
+
 /**
  * Random elements for every input, the same for a seed: floats spread evenly over −1…1, whole numbers over 0…3 (they may
- * be indices), truth values. Open dimensions are 2, so that a batch is one. Throws `CLI_INPUT_DTYPE`.
+ * be indices) or all 256 levels, truth values. Open dimensions are 2, so that a batch is one. Throws `CLI_INPUT_DTYPE`.
  */
 export function randomInputs(ports: readonly Port[], seed: number): Readonly<Record<string, Tensor>> {
   const random = generator(seed);
   return Object.fromEntries(
-    ports.map(({name, dtype, shape: declared}) => {
+    ports.map(({name, dtype, shape: declared, levels}) => {
       if (!isDType(dtype) || dtypes[dtype].bytes === null) {
         throw new CliError("CLI_INPUT_DTYPE", `"${name}" takes ${dtype}, for which there are no random inputs`);
       }
@@ -53,6 +71,10 @@ export function randomInputs(ports: readonly Port[], seed: number): Readonly<Rec
       const numbers = Float64Array.from({length: elementCount(shape) * parts}, () =>
         kind === "float" || kind === "complex" ? 2 * random() - 1 : Math.floor(random() * (kind === "bool" ? 2 : 4)),
       );
+      if (levels !== undefined && (dtype === "int8" || dtype === "uint8")) {
+        const bytes = Uint8Array.from({length: elementCount(shape)}, () => Math.floor(random() * 256));
+        return [name, new Tensor(dtype, shape, bytes)] as const;
+      }
       if (kind === "complex") {
         const part = dtype === "complex128" ? "float64" : "float32";
         const {bytes} = Tensor.from(numbers, {dtype: "float64", shape: [numbers.length]}).cast(part);

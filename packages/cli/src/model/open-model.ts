@@ -27,6 +27,11 @@ import {isFolder, readInputFile} from "../files.ts";
 import {formatShape} from "../render/quantities.ts";
 import {findByName, listSpecs, sameName} from "./names.ts";
 
+export interface Levels {
+  readonly scale: number;
+  readonly zero: number;
+}
+
 /** An input or output as far as the command has to know it. Dimensions are -1 where any size is allowed. */
 export interface Port {
   readonly name: string;
@@ -34,6 +39,8 @@ export interface Port {
   readonly shape: readonly number[];
   /** Whether its numbers stand for others (scale and zero point). */
   readonly quantized?: boolean;
+  /** Where it has one scale: real = scale·(number − zero). */
+  readonly levels?: Levels;
 }
 
 export interface ModelWishes {
@@ -60,7 +67,7 @@ export interface OpenedModel {
 }
 
 /** What commands may tell the conversion. */
-export type OpenOptions = Pick<ConvertOptions, "dumpPass" | "reference">;
+export type OpenOptions = Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType" | "reference">;
 
 /**
  * Reads, converts, and checks the result as the enclave's engine will. Throws `CLI_FILE_READ`, `CLI_FILE_KIND`,
@@ -197,8 +204,18 @@ export function chooseSignature<T extends {readonly name: string}>(
 
 /** Of this machine's engine, or of what an enclave tells about a model. */
 export function toPort({name, dtype, shape, quantization}: TensorSpec | ModelTensor): Port {
-  const scales = quantization === undefined ? [] : "scales" in quantization ? quantization.scales : quantization.scale;
-  return {name, dtype, shape, quantized: scales.length > 0};
+  const [scales, zeros] = levelsOf(quantization);
+  const levels = scales.length === 1 ? {levels: {scale: scales[0]!, zero: Number(zeros[0] ?? 0)}} : {};
+  return {name, dtype, shape, quantized: scales.length > 0, ...levels};
+}
+
+function levelsOf(
+  quantization: (TensorSpec | ModelTensor)["quantization"],
+): readonly [scales: readonly number[], zeros: readonly (bigint | number)[]] {
+  if (quantization === undefined) return [[], []];
+  return "scales" in quantization
+    ? [quantization.scales, quantization.zeroPoints]
+    : [quantization.scale, quantization.zeroPoint];
 }
 
 /** TensorFlow Lite files have `TFL3` at offset 4. */

@@ -12,6 +12,7 @@ import {
   nodeOf,
   type Port,
   plainType,
+  type Quantisation,
   type Ref,
   type Regions,
   refTo,
@@ -44,13 +45,13 @@ export class GraphBuilder {
     return this.#add({name: this.#fresh(name), op: "input", inputs: [], attributes: {}, outputs: [type]});
   }
 
-  constant(value: Tensor, name = `${this.origin ?? "graph"}/const`): Ref {
+  constant(value: Tensor, name = `${this.origin ?? "graph"}/const`, quantisation?: Quantisation): Ref {
     return this.#add({
       name: this.#fresh(name),
       op: "const",
       inputs: [],
       attributes: {value},
-      outputs: [typeOfConstant(value)],
+      outputs: [quantisation ? {dtype: value.dtype, shape: value.shape, quantisation} : typeOfConstant(value)],
       ...(this.origin === undefined ? {} : {origin: this.origin}),
     });
   }

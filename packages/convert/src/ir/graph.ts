@@ -17,6 +17,16 @@ export interface TensorType {
   readonly elements?: readonly Dim[];
   /** Of a list of tensors (dtype variant): the tensor that they would be if stacked, [length, …element]. */
   readonly list?: ListType;
+  /** Of integers that stand for real numbers. */
+  readonly quantisation?: Quantisation;
+}
+
+/** real = scale·(integer − zero): one scale and zero for all elements, or one for each index along `axis`. */
+export interface Quantisation {
+  readonly scale: readonly number[];
+  readonly zero: readonly number[];
+  /** 0 where there is one scale. */
+  readonly axis: number;
 }
 
 export interface ListType {
@@ -100,4 +110,8 @@ export function constantOf(node: Node | undefined): Tensor | undefined {
 }
 
 /** A type without what is known about its elements. */
-export const plainType = (type: TensorType): TensorType => ({dtype: type.dtype, shape: type.shape});
+export const plainType = ({dtype, shape, quantisation}: TensorType): TensorType => ({
+  dtype,
+  shape,
+  ...(quantisation ? {quantisation} : {}),
+});

@@ -18,6 +18,17 @@ const type: fc.Arbitrary<TensorType> = fc.record(
   },
   {requiredKeys: ["dtype", "shape"]},
 );
+const quantisation = fc
+  .array(fc.tuple(fc.float({noNaN: true}), fc.integer({min: -128, max: 255})), {minLength: 1, maxLength: 4})
+  .chain((pairs) => {
+    const [scale, zero] = [pairs.map(([each]) => each), pairs.map(([, each]) => each)];
+    return fc.nat(scale.length === 1 ? 0 : 3).map((axis) => ({scale, zero, axis}));
+  });
+const quantised: fc.Arbitrary<TensorType> = fc.record({
+  dtype: fc.constantFrom("int8" as const, "uint8" as const),
+  shape: fc.option(fc.array(dim, {maxLength: 4}), {nil: undefined}),
+  quantisation,
+});
 const tensor = fc.oneof(
   fc.array(fc.float(), {maxLength: 20}).map((values) => Tensor.from(values, {dtype: "float32"})),
   fc
@@ -46,7 +57,7 @@ const node: fc.Arbitrary<Node> = fc.record(
     op: fc.constantFrom("tf.Add", "const", "tfl.CONV_2D"),
     inputs: fc.array(fc.oneof(ref, fc.constant("")), {maxLength: 3}),
     attributes: fc.dictionary(fc.stringMatching(/^[a-z_]{1,8}$/), attribute, {maxKeys: 3}),
-    outputs: fc.array(type, {maxLength: 2}),
+    outputs: fc.array(fc.oneof(type, quantised), {maxLength: 2}),
     origin: name,
   },
   {requiredKeys: ["name", "op", "inputs", "attributes", "outputs"]},
@@ -61,6 +72,15 @@ test("print → parse → print gives the same text", () => {
       assert.equal(printGraph(parseGraph(text)), text);
     }),
   );
+});
+
+test("scales and zeros are part of the type", () => {
+  const text =
+    "graph\nw = const() {value: int8[2] <1, -2>} : int8[2] scaled (0.5,0.25) from (0,3) along 0\nv = tfl.QUANTIZE(x:0) : int8[x.0] scaled (0.5) from (-128)\n";
+  assert.equal(printGraph(parseGraph(text)), text);
+  const [w, v] = parseGraph(text).nodes;
+  assert.deepEqual(w!.outputs[0]!.quantisation, {scale: [0.5, 0.25], zero: [0, 3], axis: 0});
+  assert.deepEqual(v!.outputs[0]!.quantisation, {scale: [0.5], zero: [-128], axis: 0});
 });
 
 test("the text of a graph after every pass parses back", () => {

@@ -11,14 +11,25 @@
  * Regions follow their node, indented: `  region body` and then its graph, indented by four.
  *
  * A type's shape is `[…]`, `*` for an unknown rank; `= (…)` after it are elements that are known; `of` a type tells what a list
- * holds, stacked. Constants of few
- * numbers are written as such, others as the hexadecimal digits of their bytes.
+ * holds, stacked; `scaled (…) from (…) along axis` are the scales and zeros of integers that stand for real numbers.
+ * Constants of few numbers are written as such, others as the hexadecimal digits of their bytes.
  */
 import {encodeHex, parseHex} from "@tf-trusted/core";
 import {type DType, dtypes, isDType, Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "../convert-error.ts";
 import type {Dim, Shape} from "./dims.ts";
-import type {Attribute, Attributes, Graph, ListType, Node, Port, Regions, TensorType, ValueDType} from "./graph.ts";
+import type {
+  Attribute,
+  Attributes,
+  Graph,
+  ListType,
+  Node,
+  Port,
+  Quantisation,
+  Regions,
+  TensorType,
+  ValueDType,
+} from "./graph.ts";
 
 const plainName = /^[\w./$-]+$/;
 const maxListed = 16;
@@ -128,10 +139,15 @@ function printTensor(tensor: Tensor): string {
   return `${head} <${values.map((value) => (typeof value === "bigint" ? String(value) : printNumber(value))).join(", ")}>`;
 }
 
-function printType({dtype, shape, elements, list}: TensorType): string {
+function printType({dtype, shape, elements, list, quantisation}: TensorType): string {
   const dims = shape === undefined ? "*" : `[${shape.map(printDim).join(",")}]`;
   if (list) return `${dtype}${dims} of ${printType(list)}`;
+  if (quantisation) return `${dtype}${dims} ${printQuantisation(quantisation)}`;
   return `${dtype}${dims}${elements ? ` = (${elements.map(printDim).join(",")})` : ""}`;
+}
+
+function printQuantisation({scale, zero, axis}: Quantisation): string {
+  return `scaled (${scale.map(printNumber).join(",")}) from (${zero.join(",")})${scale.length === 1 ? "" : ` along ${axis}`}`;
 }
 
 const printDim = (dim: Dim): string =>
@@ -203,7 +219,20 @@ class LineReader {
       throw this.error(`unknown dtype "${dtype}"`);
     const shape: Shape | undefined = this.accept("*") ? undefined : this.dims("[", "]");
     if (dtype === "variant" && this.accept("of ")) return {dtype, shape, list: this.type() as ListType};
+    if (this.accept("scaled ")) return {dtype, shape, quantisation: this.quantisation()};
     return this.accept("=") ? {dtype, shape, elements: this.dims("(", ")")} : {dtype, shape};
+  }
+
+  quantisation(): Quantisation {
+    const scale = this.numbers();
+    this.expect("from");
+    const zero = this.numbers();
+    return {scale, zero, axis: this.accept("along ") ? this.number(this.word()) : 0};
+  }
+
+  numbers(): number[] {
+    this.expect("(");
+    return this.list(")", () => this.number(this.word()));
   }
 
   dims(open: string, close: string): Dim[] {

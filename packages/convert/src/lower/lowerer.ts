@@ -6,10 +6,27 @@
 import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
 import type {Rewriter} from "../ir/builder.ts";
 import {formatDims, isKnown, isStatic, type Shape, surelyEqual} from "../ir/dims.ts";
-import type {Attributes, Node, Ref, TensorType, ValueDType} from "../ir/graph.ts";
+import {
+  type Attributes,
+  type Node,
+  plainType,
+  type Quantisation,
+  type Ref,
+  type TensorType,
+  type ValueDType,
+} from "../ir/graph.ts";
 import type {Site} from "../ir/operators.ts";
 import {castTensor, float32Tensor, int32Tensor, makeTensor, transposeTensor} from "../ops/elements.ts";
 import {tflTable} from "../ops/tfl/index.ts";
+import {
+  dequantised,
+  emitConstant,
+  int8Tensor,
+  quantisedConstant,
+  reshapedLevels,
+  transposedLevels,
+} from "../quantise/constants.ts";
+import type {QuantisedTensor} from "../quantise/levels.ts";
 
 /** Why a node can't be lowered in the form in which it is used. Caught by the pass, which tells all of them at once. */
 export class Refusal {
@@ -72,8 +89,22 @@ export class Lowerer {
     return this.type(ref).dtype;
   }
 
+  /** The value of a constant; of one on levels, the real numbers. */
   constant(ref: Ref): Tensor | undefined {
-    return this.#rewriter.constantAt(ref);
+    const constant = this.#rewriter.constantAt(ref);
+    if (constant) return constant;
+    const levels = quantisedConstant(ref, this.#rewriter);
+    return levels && dequantised(levels);
+  }
+
+  /** One level of int8, as a scalar. */
+  level(level: number, quantisation: Quantisation): Ref {
+    return this.#rewriter.constant(int8Tensor([], [level]), undefined, quantisation);
+  }
+
+  /** A constant on levels, as real numbers. */
+  levels(constant: QuantisedTensor): Ref {
+    return emitConstant(constant, this.#rewriter);
   }
 
   producer(ref: Ref): Node | undefined {
@@ -179,6 +210,9 @@ export class Lowerer {
   reshape(ref: Ref, shape: Shape): Ref {
     const own = this.type(ref).shape;
     if (own && own.length === shape.length && own.every((dim, i) => surelyEqual(dim, shape[i]!))) return ref;
+    const levels = quantisedConstant(ref, this.#rewriter);
+    const moved = levels && isStatic(shape) ? reshapedLevels(levels, shape) : undefined;
+    if (moved) return this.levels(moved);
     const constant = this.constant(ref);
     if (constant && isStatic(shape)) return this.value(constant.reshape(shape));
     const unknown = shape.filter((dim) => !isKnown(dim)).length;
@@ -225,6 +259,8 @@ export class Lowerer {
 
   transpose(ref: Ref, permutation: readonly number[]): Ref {
     if (permutation.every((axis, i) => axis === i)) return ref;
+    const levels = quantisedConstant(ref, this.#rewriter);
+    if (levels) return this.levels(transposedLevels(levels, permutation));
     const constant = this.constant(ref);
     if (constant && dtypes[constant.dtype].kind !== "complex")
       return this.value(transposeTensor(constant, permutation));
@@ -302,7 +338,6 @@ export class Lowerer {
 }
 
 const plain = (type: TensorType): TensorType => ({
-  dtype: type.dtype,
-  shape: type.shape,
+  ...plainType(type),
   ...(type.elements ? {elements: type.elements} : {}),
 });

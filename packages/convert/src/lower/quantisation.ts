@@ -2,8 +2,8 @@
  * Lowerings of quantisation that TensorFlow computes in float: the same steps in the same order, in float32. Ranges that
  * are constants become constants; computed ones are nudged or scaled by operators.
  */
-import type {Ref} from "../ir/graph.ts";
-import {numberAttribute, stringAttribute} from "../ir/operators.ts";
+import type {Quantisation, Ref, TensorType} from "../ir/graph.ts";
+import {failAt, numberAttribute, numbersAttribute, type Site, stringAttribute} from "../ir/operators.ts";
 import {numbersOf} from "../ops/elements.ts";
 import {
   dequantizedOptions,
@@ -17,6 +17,7 @@ import {
   scaledLevels,
   scaleRange,
 } from "../ops/tf/quantisation.ts";
+import {onLevelsOf} from "../quantise/constants.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 
 const clamped = (b: Lowerer, x: Ref, low: Ref, high: Ref): Ref =>
@@ -208,7 +209,43 @@ const dequantize: Lowering = (n, b) => {
   return ranges.every(({offset}) => offset === 0) ? scaled : b.add(scaled, of("offset"));
 };
 
+/** Throws `CONVERT_ATTRIBUTE`: a file may have an operator of this name, too. */
+function levelsAttributes(site: Site): Quantisation {
+  const [scale, zero] = [numbersAttribute(site, "scale"), numbersAttribute(site, "zero")];
+  const axis = numberAttribute(site, "axis");
+  const channels = scale.length === 1 ? 1 : site.inputs[0]?.shape?.[axis];
+  const isSound =
+    scale.length === channels &&
+    zero.length === channels &&
+    scale.every((each) => each > 0 && Number.isFinite(each)) &&
+    zero.every((each) => Number.isInteger(each) && each >= -128 && each <= 127);
+  if (!isSound) throw failAt(site, "CONVERT_ATTRIBUTE", "its levels aren't some of int8 for each channel");
+  return {scale, zero, axis};
+}
+
+/**
+ * A constant is stored on its levels; what is computed is brought onto them, and cut where they are fewer than those of
+ * int8.
+ */
+const onLevels: Lowering = (n, b) => {
+  const [x] = n.inputs;
+  const quantisation = levelsAttributes(n.site);
+  const constant = b.constant(x!);
+  if (constant === undefined && quantisation.scale.length > 1)
+    return b.refuse("levels for each channel of what is computed");
+  if (constant) return b.levels(onLevelsOf(constant, quantisation));
+  const type: TensorType = {dtype: "int8", shape: b.type(x!).shape, quantisation};
+  const [first, last] = [numberAttribute(n.site, "first"), numberAttribute(n.site, "last")];
+  const cut = (op: "MAXIMUM" | "MINIMUM", level: number, value: Ref): Ref =>
+    b.raw(op, [value, b.level(level, quantisation)], {}, [type])[0]!;
+  let levels = b.raw("QUANTIZE", [x!], {}, [type])[0]!;
+  if (first > -128) levels = cut("MAXIMUM", first, levels);
+  if (last < 127) levels = cut("MINIMUM", last, levels);
+  return b.raw("DEQUANTIZE", [levels], {}, [{dtype: "float32", shape: type.shape}])[0]!;
+};
+
 export const quantisationLowerings: LoweringTable = {
+  OnLevels: onLevels,
   FakeQuantWithMinMaxArgs: (n, b) =>
     fakeQuant(
       n,

@@ -2,6 +2,7 @@
 
 import {equalBytes} from "@tf-trusted/core";
 import type {Tensor} from "@tf-trusted/tensor";
+import {hashBytes} from "../bytes/hash.ts";
 import {rewriteGraph} from "../ir/builder.ts";
 import {type Node, originOf, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
@@ -23,7 +24,7 @@ export const dedupe: Pass = {
       if (node.op === "input" || node.regions || random.test(node.op)) return undefined;
       if (node.op === "const") {
         const value = node.attributes.value as Tensor;
-        const key = `${value.dtype}[${value.shape}]${hash(value.bytes)}`;
+        const key = `${value.dtype}[${value.shape}]${hashBytes(value.bytes)}${scalesOf(node)}`;
         const same = constants.get(key);
         const found = same?.find((each) => equalBytes(each.value.bytes, value.bytes));
         if (found) {
@@ -34,7 +35,7 @@ export const dedupe: Pass = {
         else constants.set(key, [{node, value}]);
         return undefined;
       }
-      const key = JSON.stringify([node.op, node.inputs, node.attributes]);
+      const key = `${JSON.stringify([node.op, node.inputs, node.attributes])}${scalesOf(node)}`;
       const found = computations.get(key);
       if (found === undefined) {
         computations.set(key, node);
@@ -46,10 +47,7 @@ export const dedupe: Pass = {
   },
 };
 
-/** FNV-1a over at most a few thousand bytes: only to tell apart; equality is checked. */
-function hash(bytes: Uint8Array): number {
-  let value = 0x811c9dc5 ^ bytes.length;
-  const step = Math.max(1, Math.floor(bytes.length / 2048));
-  for (let i = 0; i < bytes.length; i += step) value = Math.imul(value ^ bytes[i]!, 0x01000193);
-  return value >>> 0;
+/** What the integers that a node gives stand for is part of what it computes. */
+function scalesOf({outputs}: Node): string {
+  return outputs.some((type) => type.quantisation) ? JSON.stringify(outputs.map((type) => type.quantisation)) : "";
 }

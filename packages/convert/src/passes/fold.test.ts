@@ -4,6 +4,7 @@ import {test} from "node:test";
 import {constantOf} from "../ir/graph.ts";
 import {parseGraph} from "../ir/text.ts";
 import {fold} from "./fold.ts";
+import {runPass} from "./pass.ts";
 
 /** The elements of the one output of an operator over constants. */
 function evaluate(node: string, ...constants: readonly string[]): unknown {
@@ -11,7 +12,7 @@ function evaluate(node: string, ...constants: readonly string[]): unknown {
   const lines = constants.map(
     (value, i) => `${names[i]} = const() {value: ${value}} : ${value.replace(/ [<#].*/, "")}`,
   );
-  const graph = fold.run(parseGraph(`graph\noutput "y" = y:0\n${lines.join("\n")}\ny = ${node}\n`), () => {});
+  const graph = runPass(fold, parseGraph(`graph\noutput "y" = y:0\n${lines.join("\n")}\ny = ${node}\n`), () => {});
   const value = constantOf(graph.nodes.find((each) => `${each.name}:0` === graph.outputs[0]!.ref));
   return value?.toNested();
 }

@@ -5,39 +5,42 @@
 import type {Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
 import {isStatic} from "../ir/dims.ts";
-import {originOf, type TensorType} from "../ir/graph.ts";
+import {type Graph, originOf, type TensorType} from "../ir/graph.ts";
 import {maxFoldedBytes, sizeOfType, valueOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
-import type {Pass} from "./pass.ts";
+import type {Pass, Tally} from "./pass.ts";
 
 /** What takes longer to compute here than it saves later. */
 const maxFoldedSteps = 1e7;
 
-export const fold: Pass = {
-  name: "fold",
-  effect: "folded",
-  run: (graph, tally) =>
-    rewriteGraph(graph, tfTable, (node, b) => {
-      if (!node.op.startsWith("tf.") || node.outputs.length === 0) return undefined;
-      const row = tfTable.get(node.op);
-      if (row === undefined) return undefined;
-      const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
-      const types = row.infer(site);
-      const known = types.map(valueOfType);
-      const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
-      if (values === undefined) return undefined;
-      tally("constants folded", originOf(node));
-      return values.map((value, i) => b.constant(value, i === 0 ? `${node.name}/value` : `${node.name}/value_${i}`));
+export const fold: Pass = foldExcept("fold", new Set());
+/** {@link fold} that leaves some operators. */
+export function foldExcept(name: string, left: ReadonlySet<string>): Pass {
+  return {name, effect: "folded", run: (graph, tally) => foldGraph(graph, left, tally)};
+}
 
-      function evaluate(): Tensor[] | undefined {
-        const inputs = site.constants;
-        if (row!.evaluate === undefined || !inputs.every((each) => each !== undefined)) return undefined;
-        if (!types.every((type) => isStatic(type.shape) && isBounded(type, inputs as Tensor[]))) return undefined;
-        if ((row!.cost?.(site, inputs as Tensor[], types) ?? 0) > maxFoldedSteps) return undefined;
-        return row!.evaluate(site, inputs as Tensor[], types);
-      }
-    }),
-};
+function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph {
+  return rewriteGraph(graph, tfTable, (node, b) => {
+    if (!node.op.startsWith("tf.") || node.outputs.length === 0 || left.has(node.op)) return undefined;
+    const row = tfTable.get(node.op);
+    if (row === undefined) return undefined;
+    const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
+    const types = row.infer(site);
+    const known = types.map(valueOfType);
+    const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
+    if (values === undefined) return undefined;
+    tally("constants folded", originOf(node));
+    return values.map((value, i) => b.constant(value, i === 0 ? `${node.name}/value` : `${node.name}/value_${i}`));
+
+    function evaluate(): Tensor[] | undefined {
+      const inputs = site.constants;
+      if (row!.evaluate === undefined || !inputs.every((each) => each !== undefined)) return undefined;
+      if (!types.every((type) => isStatic(type.shape) && isBounded(type, inputs as Tensor[]))) return undefined;
+      if ((row!.cost?.(site, inputs as Tensor[], types) ?? 0) > maxFoldedSteps) return undefined;
+      return row!.evaluate(site, inputs as Tensor[], types);
+    }
+  });
+}
 
 function isBounded(type: TensorType, inputs: readonly Tensor[]): boolean {
   return sizeOfType(type) <= Math.max(maxFoldedBytes, ...inputs.map((input) => 2 * input.bytes.length));

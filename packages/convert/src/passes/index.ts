@@ -50,7 +50,9 @@ export const targetPasses: readonly Pass[] = [
   fuseActivations,
   dedupe,
   prune,
-  outputs,
 ];
 
-export {type Effect, type Pass, runPass, type Tally} from "./pass.ts";
+/** After everything that changes what is computed. */
+export const lastPasses: readonly Pass[] = [outputs];
+
+export {type Effect, type Note, type Pass, runPass, type Tally} from "./pass.ts";

@@ -4,7 +4,7 @@
  */
 
 import {GraphBuilder} from "../ir/builder.ts";
-import {type Attributes, type Graph, nodeOf, type Port, type Ref, type TensorType} from "../ir/graph.ts";
+import {type Attributes, type Graph, nodeOf, type Port, plainType, type Ref, type TensorType} from "../ir/graph.ts";
 import {int32Tensor, makeTensor} from "../ops/elements.ts";
 import {tflTable} from "../ops/tfl/index.ts";
 import type {Pass} from "./pass.ts";
@@ -68,14 +68,14 @@ class Copier extends GraphBuilder {
    * what depends on constants only is computed while the engine prepares, and lost.
    */
   #copy({name, ref}: Port): Ref {
-    const {dtype, shape} = this.type(ref);
+    const type = plainType(this.type(ref));
     const isConstant = this.#prepared.has(nodeOf(ref));
     const always = this.constant(
       makeTensor("bool", [], () => 1),
       `${name}/copy/always`,
     );
     const condition = isConstant ? this.#alwaysTrue(name, always) : always;
-    return this.op("tfl.SELECT_V2", [condition, ref, ref], {}, {name: `${name}/copy`, types: [{dtype, shape}]});
+    return this.op("tfl.SELECT_V2", [condition, ref, ref], {}, {name: `${name}/copy`, types: [type]});
   }
 
   /** any element of the first input, or true. */

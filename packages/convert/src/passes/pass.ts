@@ -5,7 +5,10 @@ import {type Graph, mapRegions} from "../ir/graph.ts";
 export type Tally = (what: string, nodes: string | readonly string[]) => void;
 
 /** What passes do to nodes, in one word. */
-export type Effect = "folded" | "fused" | "narrowed" | "removed" | "rewritten";
+export type Effect = "folded" | "fused" | "narrowed" | "quantised" | "removed" | "rewritten";
+
+/** Tells in the report what counts don't: what was left as it was, and why. */
+export type Note = (text: string) => void;
 
 export interface Pass {
   readonly name: string;
@@ -13,11 +16,11 @@ export interface Pass {
   readonly effect?: Effect;
   /** Regions are passed over before the graph that holds them, unless the pass goes into them by itself, or must not. */
   readonly regions?: "own" | "none";
-  readonly run: (graph: Graph, tally: Tally) => Graph;
+  readonly run: (graph: Graph, tally: Tally, note: Note) => Graph;
 }
 
 /** Runs a pass over a graph and its regions. */
-export function runPass(pass: Pass, graph: Graph, tally: Tally): Graph {
-  const inner = pass.regions === undefined ? mapRegions(graph, (region) => runPass(pass, region, tally)) : graph;
-  return pass.run(inner, tally);
+export function runPass(pass: Pass, graph: Graph, tally: Tally, note: Note = () => {}): Graph {
+  const inner = pass.regions === undefined ? mapRegions(graph, (region) => runPass(pass, region, tally, note)) : graph;
+  return pass.run(inner, tally, note);
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {test} from "node:test";
 import {parseGraph, printGraph} from "../ir/text.ts";
 import {verifyGraph} from "../ir/verify.ts";
-import {sourcePasses, targetPasses} from "./index.ts";
+import {lastPasses, runPass, sourcePasses, targetPasses} from "./index.ts";
 import {pruneGraph} from "./prune.ts";
 
 interface PassCase {
@@ -427,13 +427,13 @@ y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
   },
 ];
 
-const passes = new Map([...sourcePasses, ...targetPasses].map((pass) => [pass.name, pass]));
+const passes = new Map([...sourcePasses, ...targetPasses, ...lastPasses].map((pass) => [pass.name, pass]));
 
 for (const {pass, name, before, after = before} of cases) {
   test(`${pass}: ${name}`, () => {
     const graph = parseGraph(before);
     verifyGraph(graph, "test");
-    const result = pruneGraph(passes.get(pass)!.run(graph, () => {}));
+    const result = pruneGraph(runPass(passes.get(pass)!, graph, () => {}));
     verifyGraph(result, pass);
     assert.equal(printGraph(result), after);
     assert.equal(printGraph(graph), before, "the pass changed its input");

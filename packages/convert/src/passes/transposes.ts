@@ -82,7 +82,9 @@ function move(node: Node, b: Rewriter): Ref | undefined {
   const [x] = node.inputs;
   if (x === undefined) return undefined;
   if (node.op === "tf.Transpose") return join(node, b);
-  if (unary.has(node.op)) {
+  // Levels of what is computed are one for all elements.
+  const isUnary = unary.has(node.op) || node.op === "tf.OnLevels";
+  if (isUnary) {
     const found = transposed(b, x);
     return found && transpose(b, b.op(node.op, [found.source], node.attributes), found.order);
   }

@@ -1,9 +1,11 @@
 /** A graph of the `tfl` dialect → a TfliteModel → bytes. */
+import {equalBytes} from "@tf-trusted/core";
 import type {Tensor} from "@tf-trusted/tensor";
 import {
   type Options,
   type OptionValue,
   operatorVersion,
+  type Quantization,
   type SignatureDef,
   type Subgraph,
   shapesMetadata,
@@ -13,10 +15,12 @@ import {
   type TfliteType,
   writeModel,
 } from "@tf-trusted/tflite";
+import {hashBytes} from "../bytes/hash.ts";
 import {isKnown, isStatic, toNumbers} from "../ir/dims.ts";
 import {
   type Attributes,
   type Graph,
+  type Quantisation as IrQuantisation,
   indexOf,
   type Node,
   nodeOf,
@@ -61,6 +65,7 @@ function shapeClaims(graph: Graph, signature: string): Uint8Array {
 class ModelEmitter {
   readonly #buffers: Uint8Array[] = [new Uint8Array(0)];
   readonly #bufferIndices = new Map<Uint8Array, number>();
+  readonly #bufferHashes = new Map<number, readonly number[]>();
   readonly #codes: {builtin: string; version: number}[] = [];
   readonly #subgraphs: (Subgraph | undefined)[] = [];
 
@@ -90,13 +95,17 @@ class ModelEmitter {
     return index;
   }
 
-  /** Values that are one array, as in the parts of a loop, are stored once. */
+  /** Equal values, as in the parts of a loop, are stored once. */
   buffer(value: Tensor): number {
-    let index = this.#bufferIndices.get(value.bytes);
-    if (index === undefined) {
-      index = this.#buffers.push(packed(value)) - 1;
-      this.#bufferIndices.set(value.bytes, index);
-    }
+    const known = this.#bufferIndices.get(value.bytes);
+    if (known !== undefined) return known;
+    const bytes = packed(value);
+    const hash = hashBytes(bytes);
+    const candidates = this.#bufferHashes.get(hash) ?? [];
+    const same = candidates.find((each) => equalBytes(this.#buffers[each]!, bytes));
+    const index = same ?? this.#buffers.push(bytes) - 1;
+    if (same === undefined) this.#bufferHashes.set(hash, [...candidates, index]);
+    this.#bufferIndices.set(value.bytes, index);
     return index;
   }
 
@@ -179,10 +188,15 @@ class SubgraphEmitter {
       ...(isStatic(shape) ? {} : {shapeSignature: toNumbers(shape)}),
       hasRank: type.shape !== undefined,
       buffer,
+      ...(type.quantisation ? {quantization: toFile(type.quantisation)} : {}),
     });
     this.#indices.set(ref, this.#tensors.length - 1);
     return this.#tensors.length - 1;
   }
+}
+
+function toFile({scale, zero, axis}: IrQuantisation): Quantization {
+  return {scale, zeroPoint: zero.map(BigInt), quantizedDimension: axis};
 }
 
 /** int4 is two elements a byte in files, low nibble first. */

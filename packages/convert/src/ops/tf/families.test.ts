@@ -4,6 +4,7 @@ import {test} from "node:test";
 import {constantOf} from "../../ir/graph.ts";
 import {parseGraph} from "../../ir/text.ts";
 import {fold} from "../../passes/fold.ts";
+import {runPass} from "../../passes/pass.ts";
 import {ensuredRange, nudge, scaleRange} from "./quantisation.ts";
 import {resizeMethods} from "./resize.ts";
 import {windowOver} from "./windows.ts";
@@ -14,7 +15,11 @@ function evaluate(node: string, output: number, ...constants: readonly string[])
   const lines = constants.map(
     (value, i) => `${names[i]} = const() {value: ${value}} : ${value.replace(/ [<#].*/, "")}`,
   );
-  const graph = fold.run(parseGraph(`graph\noutput "y" = y:${output}\n${lines.join("\n")}\ny = ${node}\n`), () => {});
+  const graph = runPass(
+    fold,
+    parseGraph(`graph\noutput "y" = y:${output}\n${lines.join("\n")}\ny = ${node}\n`),
+    () => {},
+  );
   const {ref} = graph.outputs[0]!;
   return constantOf(graph.nodes.find((each) => `${each.name}:0` === ref))?.toNested();
 }

@@ -24,7 +24,7 @@ export interface NudgedRange {
   readonly max: number;
   readonly scale: number;
   readonly inverse: number;
-  /** The level of 0. */
+  /** How many levels 0 is above the lowest. */
   readonly zero: number;
 }
 
@@ -107,6 +107,7 @@ export function dequantizedOptions(site: Site) {
   const half = 2 ** (bits - 1);
   const levels: Levels = signed ? {first: narrow ? 1 - half : -half, last: half - 1} : {first: 0, last: 2 ** bits - 1};
   return {
+    bits,
     levels,
     isGiven: booleanAttribute(site, "range_given", site.op.endsWith("V3")),
     axis: numberAttribute(site, "axis", -1),
@@ -121,20 +122,29 @@ function channelsAlong(shape: readonly number[], axis: number): (index: number) 
   return (index) => Math.floor(index / inner) % shape[axis]!;
 }
 
+/** The least and the largest number of each channel along `axis`; of all for −1. */
+export function channelRanges(x: Tensor, axis: number): {readonly mins: number[]; readonly maxs: number[]} {
+  const channelOf = channelsAlong(x.shape, axis);
+  const channels = axis < 0 ? 1 : x.shape[axis]!;
+  const mins = new Array<number>(channels).fill(Number.POSITIVE_INFINITY);
+  const maxs = new Array<number>(channels).fill(Number.NEGATIVE_INFINITY);
+  const values = numbersOf(x);
+  for (let i = 0; i < x.size; i++) {
+    const c = channelOf(i);
+    mins[c] = Math.min(mins[c]!, values[i]!);
+    maxs[c] = Math.max(maxs[c]!, values[i]!);
+  }
+  return {mins, maxs};
+}
+
 function quantisedAndBack(site: Site, x: Tensor, low: Tensor, high: Tensor): Tensor[] | undefined {
   const {levels, isGiven, axis, halfUp} = dequantizedOptions(site);
   if (x.dtype !== "float32" && x.dtype !== "float64") return undefined;
   const values = numbersOf(x);
   const channelOf = channelsAlong(x.shape, axis);
-  const channels = axis < 0 ? 1 : x.shape[axis]!;
-  const [mins, maxs] = isGiven
-    ? [Array.from(numbersOf(low)), Array.from(numbersOf(high))]
-    : [new Array<number>(channels).fill(Number.POSITIVE_INFINITY), new Array<number>(channels).fill(-Infinity)];
-  for (let i = 0; i < x.size && !isGiven; i++) {
-    const c = channelOf(i);
-    mins[c] = Math.min(mins[c]!, values[i]!);
-    maxs[c] = Math.max(maxs[c]!, values[i]!);
-  }
+  const {mins, maxs} = isGiven
+    ? {mins: Array.from(numbersOf(low)), maxs: Array.from(numbersOf(high))}
+    : channelRanges(x, axis);
   const ranges = mins.map((min, c) => scaleRange(min, maxs[c]!, levels));
   return [
     makeTensor(x.dtype, x.shape, (i) => {
@@ -273,6 +283,8 @@ export const quantisation: readonly Operator[] = [
       evaluate: (site, [x, low, high]) => quantisedAndBack(site, x!, low!, high!),
     }),
   ),
+  // Of the IR only: x rounded to levels of int8, which `keep` gives to kernels. Nothing folds it.
+  {name: "tf.OnLevels", infer: like},
   {
     name: "tf.QuantizeV2",
     infer: (site) => {

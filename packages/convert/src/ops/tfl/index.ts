@@ -126,6 +126,8 @@ export const tflOperators: readonly TflOperator[] = [
   row("FAKE_QUANT", same, "FakeQuantOptions", float),
   row("ZEROS_LIKE", same, "ZerosLikeOptions", numeric),
   row("CAST", cast, "CastOptions"),
+  row("QUANTIZE", given, "QuantizeOptions"),
+  row("DEQUANTIZE", given, "DequantizeOptions"),
   row(
     "SELECT_V2",
     (site) => [{dtype: site.inputs[1]!.dtype, shape: broadcastShapes(site, ...site.inputs.map((i) => i.shape))}],

@@ -1,0 +1,36 @@
+/** What a graph has that is quantised, for the report. */
+import type {Tensor} from "@tf-trusted/tensor";
+import {allNodes, type Graph, originOf} from "../ir/graph.ts";
+import {conversions, countBy} from "../report.ts";
+import type {Quantize} from "./index.ts";
+
+export interface QuantisationReport {
+  readonly mode: Quantize;
+  /** Constants that aren't float32 any more: weights, and biases of integer operators. */
+  readonly constants: readonly QuantisedConstant[];
+  /** Operators that compute with quantised integers. */
+  readonly operators: Readonly<Record<string, number>>;
+}
+
+export interface QuantisedConstant {
+  /** The node of the source that it was made from, or its own name. */
+  readonly name: string;
+  readonly dtype: string;
+  readonly elements: number;
+  /** How many scales it has: 1, or one for each channel; 0 for float16. */
+  readonly scales: number;
+}
+
+export function describeQuantisation(graph: Graph, mode: Quantize): QuantisationReport {
+  const nodes = [...allNodes(graph)];
+  const constants = nodes.flatMap((node): QuantisedConstant[] => {
+    const value = node.op === "const" ? (node.attributes.value as Tensor) : undefined;
+    const scales = node.outputs[0]?.quantisation?.scale.length ?? 0;
+    if (value === undefined || (scales === 0 && value.dtype !== "float16")) return [];
+    return [{name: originOf(node), dtype: value.dtype, elements: value.size, scales}];
+  });
+  const operators = nodes.filter(
+    (node) => !["const", "input"].includes(node.op) && !conversions.has(node.op) && node.outputs[0]?.quantisation,
+  );
+  return {mode, constants, operators: countBy(operators.map((node) => node.op.replace(/^tfl\./, "")))};
+}
