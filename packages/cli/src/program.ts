@@ -1,7 +1,6 @@
 /** Commander's program from the command table: flags, help with examples, and the values of flags with their types. */
 import {Command as CommanderCommand, InvalidArgumentError, Option} from "commander";
 import type {Command, Flag} from "./command.ts";
-import {commands} from "./commands/index.ts";
 import type {Style} from "./render/style.ts";
 
 /** Where commander writes help, and in which style. */
@@ -21,17 +20,16 @@ export const commonFlags: Readonly<Record<string, Flag>> = {
   json: {help: "write one JSON document to standard output"},
 };
 
-/** All flags of all commands as typed, for the underscore spellings. */
-export const knownFlags: ReadonlySet<string> = new Set([
-  ...commands.flatMap(({flags}) => Object.keys(flags).map((name) => `--${name}`)),
-  ...Object.keys(commonFlags).map((name) => `--${name}`),
-]);
+/** All flags of commands as typed, for the underscore spellings. */
+export const flagsOf = (commands: readonly Command[]): ReadonlySet<string> =>
+  new Set([...commands.map(({flags}) => flags), commonFlags].flatMap(Object.keys).map((name) => `--${name}`));
 
 /**
  * `parseAsync` of the result runs the one command that was typed, with the context that `createContext` makes for it.
  * Usage errors are thrown as commander's `CommanderError`, help as one with exit code 0.
  */
 export function createProgram(
+  commands: readonly Command[],
   version: string,
   help: HelpOutput,
   run: (command: Command, operands: readonly string[], flags: Readonly<Record<string, unknown>>) => Promise<void>,

@@ -5,9 +5,10 @@ import {join} from "node:path";
 import {after, before, test} from "node:test";
 import {fileURLToPath} from "node:url";
 import {Tensor, writeNpz} from "@tf-trusted/tensor";
-import {commands} from "./commands/index.ts";
+import {loadCommands} from "./commands/index.ts";
 import {type OutputStream, runCli} from "./run-cli.ts";
 
+const commands = await loadCommands([]);
 const fixtures = fileURLToPath(new URL("../../../fixtures/digits/", import.meta.url));
 const digits = join(fixtures, "digits.pb");
 const three = join(fixtures, "digits/3.npy");

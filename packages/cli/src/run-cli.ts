@@ -7,10 +7,10 @@ import {CommanderError} from "commander";
 import {normaliseArguments} from "./arguments.ts";
 import {CliError} from "./cli-error.ts";
 import type {Context, Outcome} from "./command.ts";
-import {describeError, exitCodeOf, todoOf} from "./error-report.ts";
+import {loadCommands} from "./commands/index.ts";
 import {type ExitCode, exitCodes} from "./exit-codes.ts";
 import {reasonOf} from "./files.ts";
-import {createProgram, knownFlags} from "./program.ts";
+import {createProgram, flagsOf} from "./program.ts";
 import {formatJson} from "./render/json.ts";
 import {createProgress, silentProgress} from "./render/progress.ts";
 import {createStyle, wantsColor} from "./render/style.ts";
@@ -35,7 +35,8 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
   const {stdout, stderr, env, version, signal} = surroundings;
   const outStyle = createStyle(wantsColor(env, stdout.isTerminal));
   const errStyle = createStyle(wantsColor(env, stderr.isTerminal));
-  const normalised = normaliseArguments(words, knownFlags);
+  const commands = await loadCommands(words);
+  const normalised = normaliseArguments(words, flagsOf(commands));
   // Before parsing, because errors of parsing are shown in the same way.
   const json = normalised.includes("--json");
   // Notes are worth no failure: where standard error can't be written there is nobody to read them.
@@ -75,7 +76,7 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     style: outStyle,
     columns: Math.min(stdout.columns, 100),
   };
-  const program = createProgram(version, help, async (command, operands, flags) => {
+  const program = createProgram(commands, version, help, async (command, operands, flags) => {
     exitCode = await command.run(operands, flags, context);
   });
   try {
@@ -89,6 +90,8 @@ export async function runCli(words: readonly string[], surroundings: Surrounding
     return exitCode;
   } catch (error) {
     progress.clear();
+    // It knows the errors of all packages, which few commands load.
+    const {describeError, exitCodeOf, todoOf} = await import("./error-report.ts");
     const failure = signal.aborted ? new CliError("CLI_INTERRUPTED", "stopped", {cause: error}) : asCoded(error);
     if (json) {
       await stdout.write(`${formatJson(await describeError(failure))}\n`).catch(() => {});

@@ -1,25 +1,25 @@
-/** The command table, in the order in which the help lists them. */
+/**
+ * The command table, in the order in which the help lists them. A command's module is loaded when it is typed: most of the
+ * time of a short command is loading.
+ */
 import type {Command} from "../command.ts";
-import {attestCommand} from "./attest.ts";
-import {benchCommand} from "./bench.ts";
-import {convertCommand} from "./convert.ts";
-import {enclaveMeasureCommand} from "./enclave/measure.ts";
-import {inspectCommand} from "./inspect.ts";
-import {policyCheckCommand} from "./policy/check.ts";
-import {policyExplainCommand} from "./policy/explain.ts";
-import {policyInitCommand} from "./policy/init.ts";
-import {runCommand} from "./run.ts";
-import {serveCommand} from "./serve.ts";
 
-export const commands: readonly Command[] = [
-  runCommand,
-  serveCommand,
-  attestCommand,
-  convertCommand,
-  inspectCommand,
-  benchCommand,
-  enclaveMeasureCommand,
-  policyInitCommand,
-  policyCheckCommand,
-  policyExplainCommand,
-];
+const loaders: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import("./run.ts")).runCommand,
+  serve: async () => (await import("./serve.ts")).serveCommand,
+  attest: async () => (await import("./attest.ts")).attestCommand,
+  convert: async () => (await import("./convert.ts")).convertCommand,
+  inspect: async () => (await import("./inspect.ts")).inspectCommand,
+  bench: async () => (await import("./bench.ts")).benchCommand,
+  "enclave measure": async () => (await import("./enclave/measure.ts")).enclaveMeasureCommand,
+  "policy init": async () => (await import("./policy/init.ts")).policyInitCommand,
+  "policy check": async () => (await import("./policy/check.ts")).policyCheckCommand,
+  "policy explain": async () => (await import("./policy/explain.ts")).policyExplainCommand,
+};
+
+/** The command that the words begin with; all where they begin with none, as for the help. */
+export async function loadCommands(words: readonly string[]): Promise<readonly Command[]> {
+  const names = [words.slice(0, 2).join(" "), words[0] ?? ""];
+  const typed = names.find((name) => Object.hasOwn(loaders, name));
+  return Promise.all((typed === undefined ? Object.values(loaders) : [loaders[typed]!]).map((load) => load()));
+}

@@ -3,6 +3,7 @@
  * written: it walks a graph and gives each node to a function that keeps or replaces it.
  */
 import type {Tensor} from "@tf-trusted/tensor";
+import type {Dim} from "./dims.ts";
 import {
   type Attributes,
   constantOf,
@@ -143,6 +144,8 @@ export class Rewriter extends GraphBuilder {
   readonly #uses = new Map<Ref, number>();
   readonly #outputs = new Set<Ref>();
   readonly #sourceOutputs: ReadonlySet<Ref>;
+  /** Nodes that have other types than in the graph being walked, or aren't in it. */
+  readonly #changed = new Set<string>();
 
   constructor(graph: Graph, operators: OperatorTable) {
     super(operators, new Set(graph.nodes.map((node) => node.name)));
@@ -171,7 +174,7 @@ export class Rewriter extends GraphBuilder {
     const current = sameRefs(inputs, node.inputs) ? node : {...node, inputs};
     this.origin = node.origin ?? node.name;
     const replaced = rewrite(current, this);
-    if (replaced === undefined) this.keep(this.#retype(current));
+    if (replaced === undefined) this.keep(this.#retype(current, node));
     node.outputs.forEach((_, index) => {
       const source = refTo(node.name, index);
       const target = replaced?.[index] ?? source;
@@ -189,9 +192,14 @@ export class Rewriter extends GraphBuilder {
     return this.build(inputs, outputs);
   }
 
-  #retype(node: Node): Node {
+  /** Types follow from those of the inputs: where these are what they were, so are those. */
+  #retype(node: Node, source: Node): Node {
     if (!this.knows(node.op)) return node;
-    return {...node, outputs: this.inferTypes(node.op, node.inputs, node.attributes, node.origin ?? node.name)};
+    if (node === source && !node.inputs.some((ref) => this.#changed.has(nodeOf(ref)))) return node;
+    const outputs = this.inferTypes(node.op, node.inputs, node.attributes, node.origin ?? node.name);
+    if (sameTypes(outputs, node.outputs)) return node;
+    this.#changed.add(node.name);
+    return {...node, outputs};
   }
 }
 
@@ -220,6 +228,25 @@ export {plainType};
 
 function count(map: Map<Ref, number>, ref: Ref, by: number): void {
   map.set(ref, (map.get(ref) ?? 0) + by);
+}
+
+function sameTypes(a: readonly TensorType[], b: readonly TensorType[]): boolean {
+  return a.length === b.length && a.every((type, i) => sameType(type, b[i]!));
+}
+
+function sameType(a: TensorType, b: TensorType): boolean {
+  return (
+    a.dtype === b.dtype &&
+    sameDims(a.shape, b.shape) &&
+    sameDims(a.elements, b.elements) &&
+    a.list?.dtype === b.list?.dtype &&
+    sameDims(a.list?.shape, b.list?.shape)
+  );
+}
+
+function sameDims(a: readonly Dim[] | undefined, b: readonly Dim[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((dim, i) => dim === b[i]);
 }
 
 function sameRefs(a: readonly Ref[], b: readonly Ref[]): boolean {

@@ -148,25 +148,64 @@ export function transposeTensor(tensor: Tensor, permutation: readonly number[]):
   );
 }
 
-/** Weights are large, and moving them is most of a conversion: rows at a time, without a function call an element. */
+/** Weights are large, and moving them is most of a conversion: without a function call an element, and by tiles. */
 function transposeWords({dtype, bytes, size}: Tensor, shape: readonly number[], strides: readonly number[]): Tensor {
   // A view of a file may begin anywhere.
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   const from = new Uint32Array(aligned.buffer, aligned.byteOffset, size);
   const to = new Uint32Array(size);
-  const row = shape.at(-1) ?? 1;
-  const step = strides.at(-1) ?? 1;
-  const index = new Array<number>(Math.max(0, shape.length - 1)).fill(0);
-  for (let at = 0, start = 0; at < size; ) {
-    for (let i = 0, source = start; i < row; i++, source += step) to[at++] = from[source]!;
-    for (let axis = index.length - 1; axis >= 0; axis--) {
-      start += strides[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      start -= strides[axis]! * shape[axis]!;
-      index[axis] = 0;
+  const axes = mergeAxes(shape, strides);
+  const last = axes.pop() ?? {size: 1, from: 1, to: 1};
+  // Reading along one axis and writing along another, whole lines of memory are used only within a tile of both.
+  const near = axes.findIndex((axis) => axis.from < last.from && axis.from === 1);
+  const other = near < 0 ? {size: 1, from: 0, to: 0} : axes.splice(near, 1)[0]!;
+  eachOffset(axes, (source, target) => {
+    for (let row = 0; row < other.size; row += tile) {
+      const rowEnd = Math.min(row + tile, other.size);
+      for (let column = 0; column < last.size; column += tile) {
+        const count = Math.min(tile, last.size - column);
+        for (let r = row; r < rowEnd; r++) {
+          let at = source + r * other.from + column * last.from;
+          const start = target + r * other.to + column;
+          for (let i = start; i < start + count; i++, at += last.from) to[i] = from[at]!;
+        }
+      }
     }
-  }
+  });
   return new Tensor(dtype, shape, new Uint8Array(to.buffer));
+}
+
+const tile = 64;
+
+/** An axis of a result: its size, and the strides in the source and in the result. */
+interface MovedAxis {
+  readonly size: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Axes that follow each other in source and result are one; those of size 1 are none. */
+function mergeAxes(shape: readonly number[], strides: readonly number[]): MovedAxis[] {
+  const own = stridesOf(shape);
+  const merged: MovedAxis[] = [];
+  shape.forEach((size, i) => {
+    const before = merged.at(-1);
+    if (size === 1) return;
+    if (before !== undefined && before.from === strides[i]! * size) merged.pop();
+    const joined = before !== undefined && before.from === strides[i]! * size ? before.size * size : size;
+    merged.push({size: joined, from: strides[i]!, to: own[i]!});
+  });
+  return merged;
+}
+
+/** Calls for each combination of indices with where it is in the source and in the result. */
+function eachOffset(axes: readonly MovedAxis[], visit: (source: number, target: number) => void): void {
+  const step = (axis: number, source: number, target: number): void => {
+    const at = axes[axis];
+    if (at === undefined) visit(source, target);
+    else for (let i = 0; i < at.size; i++) step(axis + 1, source + i * at.from, target + i * at.to);
+  };
+  step(0, 0, 0);
 }
 
 /** A tensor of 32-bit integers: shapes, axes, sizes. */
@@ -174,8 +213,10 @@ export function int32Tensor(values: readonly number[], shape: readonly number[] 
   return new Tensor("int32", shape, new Uint8Array(Int32Array.from(values).buffer));
 }
 
+/** Takes a Float32Array over; its values may not change any more. */
 export function float32Tensor(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Tensor {
-  return new Tensor("float32", shape, new Uint8Array(Float32Array.from(values).buffer));
+  const {buffer, byteOffset, byteLength} = values instanceof Float32Array ? values : Float32Array.from(values);
+  return new Tensor("float32", shape, new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 /** A tensor of another numeric dtype, as a cast in TensorFlow: to integers the fraction is cut off and bits wrap. */

@@ -74,39 +74,50 @@ function scaleAndShift(
   return b.op("tf.AddV2", [scaled, b.constant(float32Tensor(shift))]);
 }
 
-/** Which axis of a weight is the output channel's, and how the flat index of a weight gives the channel. */
-const weighted: Readonly<
-  Record<
-    string,
-    {
-      readonly weights: number;
-      readonly data: number;
-      channelOf: (node: Node, shape: readonly number[]) => (index: number) => number;
-    }
-  >
-> = {
-  "tf.Conv2D": {weights: 1, data: 0, channelOf: (_, shape) => (i) => i % shape[3]!},
-  "tf.Conv3D": {weights: 1, data: 0, channelOf: (_, shape) => (i) => i % shape[4]!},
-  "tf.DepthwiseConv2dNative": {weights: 1, data: 0, channelOf: (_, shape) => (i) => i % (shape[2]! * shape[3]!)},
+/** Channels of a weight: flat index i belongs to channel floor(i / inner) mod count. */
+interface Channels {
+  readonly inner: number;
+  readonly count: number;
+}
+
+interface LinearOperator {
+  /** Which inputs have the weights and the data. */
+  readonly weights: number;
+  readonly data: number;
+  /** Channels of the result in the weights. */
+  readonly to: (shape: readonly number[], node: Node) => Channels;
+  /** Channels of the data in the weights; absent where nothing is folded from before. */
+  readonly from?: (shape: readonly number[], node: Node) => Channels;
+}
+
+/** The axes of a matrix at the right that stand for the result, and for the data. */
+const matrix = (isTransposed: (node: Node) => boolean): LinearOperator => {
+  const axis = (at: number, [rows, columns]: readonly number[]): Channels =>
+    at === 0 ? {inner: columns!, count: rows!} : {inner: 1, count: columns!};
+  return {
+    weights: 1,
+    data: 0,
+    to: (shape, node) => axis(isTransposed(node) ? 0 : 1, shape),
+    from: (shape, node) => axis(isTransposed(node) ? 1 : 0, shape),
+  };
+};
+
+const convolution = {weights: 1, data: 0, to: (shape: readonly number[]) => ({inner: 1, count: shape.at(-1)!})};
+const inputChannels = (shape: readonly number[]): Channels => ({inner: shape[3]!, count: shape[2]!});
+
+/** Operators that are linear in their data, by channels. */
+const weighted: Readonly<Record<string, LinearOperator>> = {
+  "tf.Conv2D": {...convolution, from: inputChannels},
+  "tf.Conv3D": convolution,
+  "tf.DepthwiseConv2dNative": {
+    ...convolution,
+    to: (shape) => ({inner: 1, count: shape[2]! * shape[3]!}),
+    from: inputChannels,
+  },
   // [height, width, out, in]
-  "tf.Conv2DBackpropInput": {
-    weights: 1,
-    data: 2,
-    channelOf: (_, shape) => (i) => Math.floor(i / shape[3]!) % shape[2]!,
-  },
-  "tf.MatMul": {
-    weights: 1,
-    data: 0,
-    channelOf: (node, shape) =>
-      node.attributes.transpose_b === true ? (i) => Math.floor(i / shape[1]!) : (i) => i % shape[1]!,
-  },
-  // With a matrix at the right.
-  "tf.BatchMatMulV2": {
-    weights: 1,
-    data: 0,
-    channelOf: (node, shape) =>
-      node.attributes.adj_y === true ? (i) => Math.floor(i / shape[1]!) : (i) => i % shape[1]!,
-  },
+  "tf.Conv2DBackpropInput": {weights: 1, data: 2, to: inputChannels},
+  "tf.MatMul": matrix(({attributes}) => attributes.transpose_b === true),
+  "tf.BatchMatMulV2": matrix(({attributes}) => attributes.adj_y === true),
 };
 
 const adders = new Set(["tf.Add", "tf.AddV2", "tf.BiasAdd", "tf.BiasAddV1"]);
@@ -140,69 +151,45 @@ function foldScale(node: Node, b: Rewriter): Ref | undefined {
 }
 
 function scaleWeights(node: Node, scales: ArrayLike<number>, b: Rewriter): Ref | undefined {
-  const {weights: at, channelOf} = weighted[node.op]!;
+  const {weights: at, to} = weighted[node.op]!;
   const weights = b.constantAt(node.inputs[at]!);
-  if (weights?.dtype !== "float32" || node.attributes.data_format === "NCHW") return undefined;
-  if (isManyMatrices(node, weights)) return undefined;
-  const channel = channelOf(node, weights.shape);
-  const product = multiplied(weights, (i) => scales[channel(i)]!);
+  if (weights === undefined || !isFoldable(node, weights)) return undefined;
+  const product = multiplied(weights, to(weights.shape, node), scales);
   if (product === undefined) return undefined;
   const scaled = b.constant(product);
   const inputs = node.inputs.map((ref, i) => (i === at ? scaled : ref));
   return b.op(node.op, inputs, node.attributes);
 }
 
-/** Where the weights of what is linear in its input have the channels of the input, and those of the output. */
-const matrix = (transposed: boolean, columns: number) =>
-  transposed
-    ? {from: (i: number) => i % columns, to: (i: number) => Math.floor(i / columns)}
-    : {from: (i: number) => Math.floor(i / columns), to: (i: number) => i % columns};
-
-const linear: Readonly<
-  Record<
-    string,
-    (node: Node, shape: readonly number[]) => {readonly from: (i: number) => number; readonly to: (i: number) => number}
-  >
-> = {
-  "tf.MatMul": ({attributes}, shape) => matrix(attributes.transpose_b === true, shape[1]!),
-  "tf.BatchMatMulV2": ({attributes}, shape) => matrix(attributes.adj_y === true, shape[1]!),
-  "tf.Conv2D": (_, shape) => ({from: (i) => Math.floor(i / shape[3]!) % shape[2]!, to: (i) => i % shape[3]!}),
-  "tf.DepthwiseConv2dNative": (_, shape) => ({
-    from: (i) => Math.floor(i / shape[3]!) % shape[2]!,
-    to: (i) => i % (shape[2]! * shape[3]!),
-  }),
-};
-
-const products: ReadonlySet<string> = new Set(["tf.MatMul", "tf.BatchMatMulV2"]);
-
-const isManyMatrices = ({op, attributes}: Node, {shape}: Tensor): boolean =>
-  op === "tf.BatchMatMulV2" && (shape.length !== 2 || attributes.adj_x === true);
+/** Weights that channels can be told of: not those of other layouts, nor one matrix for each matrix of the data. */
+function isFoldable({op, attributes}: Node, {dtype, shape}: Tensor): boolean {
+  if (dtype !== "float32" || attributes.data_format === "NCHW") return false;
+  return op !== "tf.BatchMatMulV2" || (shape.length === 2 && attributes.adj_x !== true);
+}
 
 /** A scale, and the offset after it, that come right before. */
 function foldBefore(node: Node, b: Rewriter): Ref | undefined {
-  const channelsOf = linear[node.op];
-  const weights = channelsOf && b.constantAt(node.inputs[1]!);
-  if (weights?.dtype !== "float32" || node.attributes.data_format === "NCHW") return undefined;
-  if (node.attributes.transpose_a === true || isManyMatrices(node, weights)) return undefined;
-  const [x] = node.inputs as [Ref, Ref];
-  const affine = affineOf(x, b);
+  const {from, to} = weighted[node.op] ?? {};
+  const weights = from && b.constantAt(node.inputs[1]!);
+  if (from === undefined || to === undefined || weights === undefined || !isFoldable(node, weights)) return undefined;
+  if (node.attributes.transpose_a === true) return undefined;
+  const affine = affineOf(node.inputs[0]!, b);
   if (affine === undefined) return undefined;
   const {source, scales, offsets} = affine;
+  const channels = from(weights.shape, node);
   // Grouped convolutions have fewer channels in their weights.
-  const rows = node.attributes.transpose_b === true || node.attributes.adj_y === true ? 1 : 0;
-  if (
-    weights.shape[products.has(node.op) ? rows : 2] !== scales.length ||
-    (offsets !== undefined && isPadded(node, weights.shape))
-  )
-    return undefined;
-  const {from, to} = channelsOf!(node, weights.shape);
-  const scaled = multiplied(weights, (i) => scales[from(i)]!);
+  if (channels.count !== scales.length || (offsets !== undefined && isPadded(node, weights.shape))) return undefined;
+  const scaled = multiplied(weights, channels, scales);
   if (scaled === undefined) return undefined;
   const product = b.op(node.op, [source, b.constant(scaled)], node.attributes);
   if (offsets === undefined) return product;
+  const results = to(weights.shape, node);
+  const sums = Array.from({length: results.count}, () => 0);
   const values = weights.data as Float32Array;
-  const sums = Array.from({length: node.outputs[0]!.shape!.at(-1) as number}, () => 0);
-  for (let i = 0; i < values.length; i++) sums[to(i)]! += values[i]! * offsets[from(i)]!;
+  for (let i = 0; i < values.length; i++) {
+    const offset = offsets[Math.floor(i / channels.inner) % channels.count]!;
+    sums[Math.floor(i / results.inner) % results.count]! += values[i]! * offset;
+  }
   return sums.every(Number.isFinite) ? b.op("tf.AddV2", [product, b.constant(float32Tensor(sums))]) : undefined;
 }
 
@@ -239,21 +226,23 @@ function affineOf(ref: Ref, b: Rewriter): Affine | undefined {
 }
 
 /** Whether a convolution reads beyond its input: there x is 0, and x·s + t isn't. */
-function isPadded({op, attributes}: Node, window: readonly number[]): boolean {
-  if (products.has(op) || attributes.padding === "VALID") return false;
+function isPadded({attributes}: Node, window: readonly number[]): boolean {
+  if (attributes.padding === undefined || attributes.padding === "VALID") return false;
   return attributes.padding !== "SAME" || window[0] !== 1 || window[1] !== 1;
 }
 
-/** The products as float32; `undefined` where one leaves the range in which it has its seven digits. */
-function multiplied(weights: Tensor, factor: (index: number) => number): Tensor | undefined {
+/** The products as float32; `undefined` where one that counts leaves the range in which it has its seven digits. */
+function multiplied(weights: Tensor, {inner, count}: Channels, factors: ArrayLike<number>): Tensor | undefined {
   const values = weights.data as Float32Array;
   const products = new Float32Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const [value, by] = [values[i]!, factor(i)];
-    const product = value * by;
-    const size = Math.abs(product);
-    if (value !== 0 && by !== 0 && !(size >= leastNormal && size <= greatest)) return undefined;
-    products[i] = product;
+  for (let at = 0, channel = 0; at < values.length; at += inner, channel = channel + 1 === count ? 0 : channel + 1) {
+    const factor = factors[channel]!;
+    for (let i = at; i < at + inner; i++) {
+      const product = values[i]! * factor;
+      const size = Math.abs(product);
+      if (size < leastNormal ? factor !== 0 && Math.abs(values[i]!) > negligible : size > greatest) return undefined;
+      products[i] = product;
+    }
   }
   return float32Tensor(products, weights.shape);
 }
@@ -261,6 +250,9 @@ function multiplied(weights: Tensor, factor: (index: number) => number): Tensor 
 /** Of float32. */
 const leastNormal = 2 ** -126;
 const greatest = (2 - 2 ** -23) * 2 ** 127;
+
+/** Weights that decay has brought so low count for nothing, whatever they are multiplied with. */
+const negligible = 2 ** -102;
 
 /** The other operand and the constant of an addition. */
 function splitConstant(node: Node, b: Rewriter): readonly [Ref, Ref] | readonly [undefined, undefined] {

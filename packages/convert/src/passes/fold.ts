@@ -3,9 +3,9 @@
  * shapes become constants (specs/convert.md §4.10). What would grow beyond a megabyte is left to the run time.
  */
 import type {Tensor} from "@tf-trusted/tensor";
-import {rewriteGraph} from "../ir/builder.ts";
+import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {isStatic} from "../ir/dims.ts";
-import {type Graph, originOf, type TensorType} from "../ir/graph.ts";
+import {type Graph, type Node, originOf, type TensorType} from "../ir/graph.ts";
 import {maxFoldedBytes, sizeOfType, valueOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass, Tally} from "./pass.ts";
@@ -23,7 +23,7 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
   return rewriteGraph(graph, tfTable, (node, b) => {
     if (!node.op.startsWith("tf.") || node.outputs.length === 0 || left.has(node.op)) return undefined;
     const row = tfTable.get(node.op);
-    if (row === undefined) return undefined;
+    if (row === undefined || !isCandidate(node, b)) return undefined;
     const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
     const types = row.infer(site);
     const known = types.map(valueOfType);
@@ -40,6 +40,12 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
       return row!.evaluate(site, inputs as Tensor[], types);
     }
   });
+}
+
+/** What is computed, or follows from shapes: has constants only, or integers as its result. */
+function isCandidate(node: Node, b: Rewriter): boolean {
+  if (node.outputs.every(({dtype}) => dtype === "int32" || dtype === "int64")) return true;
+  return node.inputs.every((ref) => ref === "" || b.producer(ref)?.op === "const");
 }
 
 function isBounded(type: TensorType, inputs: readonly Tensor[]): boolean {
