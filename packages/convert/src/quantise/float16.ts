@@ -17,6 +17,9 @@ const minElements = 128;
 /** The ends of what float16 holds with all of its digits. */
 const [smallest, largest] = [2 ** -14, 65504];
 
+/** Between the exponents of float32 and float16 as they are stored. */
+const exponentShift = 127 - 15;
+
 const noOperators: OperatorTable = new Map();
 
 export const float16Weights: Pass = {
@@ -48,7 +51,23 @@ function outside(numbers: Float32Array): string | undefined {
   return most > 0 && most < smallest ? "all of its values are below 2^-14, where float16 has few digits" : undefined;
 }
 
-function asFloat16(value: Tensor): Tensor {
-  const bits = Uint16Array.from(value.data as Float32Array, numberToFloat16);
+/** Rounded to nearest, half to even. */
+export function asFloat16(value: Tensor): Tensor {
+  const numbers = value.data as Float32Array;
+  const words = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+  const bits = new Uint16Array(words.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const exponent = ((word >>> 23) & 0xff) - exponentShift;
+    // Weights are many, and nearly all of them have an exponent that float16 has, too.
+    if (exponent <= 0 || exponent >= 31) {
+      bits[i] = numberToFloat16(numbers[i]!);
+      continue;
+    }
+    const truncated = (exponent << 10) | ((word >>> 13) & 0x3ff);
+    const rest = word & 0x1fff;
+    const isUp = rest > 0x1000 || (rest === 0x1000 && (truncated & 1) === 1);
+    bits[i] = ((word >>> 16) & 0x8000) | (isUp ? truncated + 1 : truncated);
+  }
   return new Tensor("float16", value.shape, new Uint8Array(bits.buffer));
 }
