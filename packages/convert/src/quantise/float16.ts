@@ -6,10 +6,11 @@
  */
 import {float16ToNumber, numberToFloat16, Tensor} from "@tf-trusted/tensor";
 import {rewriteGraph} from "../ir/builder.ts";
-import {originOf} from "../ir/graph.ts";
+import {constantOf, type Graph, originOf, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import type {Pass} from "../passes/pass.ts";
 import {dequantise} from "./constants.ts";
+import {weighted} from "./kernel-table.ts";
 
 /** Below this the operator that dequantises takes more of the file than it saves. */
 const minElements = 128;
@@ -25,10 +26,11 @@ const noOperators: OperatorTable = new Map();
 export const float16Weights: Pass = {
   name: "float16-weights",
   effect: "quantised",
-  run: (graph, tally, note) =>
-    rewriteGraph(graph, noOperators, (node, b) => {
-      const value = node.op === "const" ? (node.attributes.value as Tensor) : undefined;
-      if (value?.dtype !== "float32" || value.size < minElements) return undefined;
+  run: (graph, tally, note) => {
+    const candidates = candidatesOf(graph);
+    return rewriteGraph(graph, noOperators, (node, b) => {
+      const value = candidates.has(refTo(node.name)) ? constantOf(node) : undefined;
+      if (value?.dtype !== "float32") return undefined;
       const reason = outside(value.data as Float32Array);
       if (reason !== undefined) {
         note(`"${node.name}" stays float32: ${reason}`);
@@ -37,8 +39,23 @@ export const float16Weights: Pass = {
       tally("constants made float16", originOf(node));
       const half = b.constant(asFloat16(value), `${node.name}/float16`);
       return [dequantise(half, b)];
-    }),
+    });
+  },
 };
+
+/**
+ * Constants that are worth it, and biases beside such weights: XNNPACK in WebAssembly leaves products whose weights and
+ * bias differ to kernels that take three times as long.
+ */
+function candidatesOf(graph: Graph): ReadonlySet<Ref> {
+  const large = graph.nodes.filter((node) => (constantOf(node)?.size ?? 0) >= minElements);
+  const candidates = new Set(large.map((node) => refTo(node.name)));
+  for (const {op, inputs} of graph.nodes) {
+    const row = weighted[op];
+    if (row && candidates.has(inputs[row.weights]!) && row.bias < inputs.length) candidates.add(inputs[row.bias]!);
+  }
+  return candidates;
+}
 
 function outside(numbers: Float32Array): string | undefined {
   let most = 0;

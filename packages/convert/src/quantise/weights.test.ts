@@ -119,6 +119,23 @@ test("float16-weights: constants are dequantised before what uses them", () => {
   assert.match(text, /tfl\.FULLY_CONNECTED\(x:0, w\/DEQUANTIZE:0, _:0\) {asymmetricQuantizeInputs: false/);
 });
 
+test("float16-weights: small constants stay, but for biases beside such weights", () => {
+  const biased = (rows: string, values: Float32Array) =>
+    graphOf([
+      constant("w", `${rows},256`, values),
+      `b = const() {value: float32[${rows}] <${Array.from({length: Number(rows)}, (_, i) => i)}>} : float32[${rows}]`,
+      `y = ${dense.replace("_:0", "b:0")} : float32[x.0,${rows}]`,
+    ]);
+  const {text} = run(float16Weights, biased("4", matrix()));
+  assert.match(text, /b\/float16 = const\(\) {value: float16\[4\] #0000003c00400042}/);
+  assert.match(text, /tfl\.FULLY_CONNECTED\(x:0, w\/DEQUANTIZE:0, b\/DEQUANTIZE:0\)/);
+  const small = graphOf([
+    "b = const() {value: float32[2] <1, 2>} : float32[2]",
+    'y = tfl.ADD(x:0, b:0) {fusedActivationFunction: "NONE"} : float32[x.0,256]',
+  ]);
+  assert.equal(run(float16Weights, small).text, small);
+});
+
 test("float16-weights: what is beyond its range stays, and is told", () => {
   const graph = (values: Float32Array) => graphOf([constant("w", "4,256", values), `y = ${dense} : float32[x.0,4]`]);
   const cases: readonly (readonly [number, string])[] = [
