@@ -16,7 +16,7 @@ export const cliErrors = {
   },
   CLI_FILE_KIND: {
     when: "A file isn't of the kind that its place on the command line takes.",
-    todo: "Models are .pb, .pbtxt or .tflite; inputs are .npy or .npz.",
+    todo: "Models are frozen graphs, TensorFlow Lite files, SavedModels and TensorFlow.js models; inputs are .npy or .npz.",
   },
   CLI_INPUT_NAME: {
     when: "The inputs on the command line aren't the inputs of the model: a name is unknown, missing or there twice.",

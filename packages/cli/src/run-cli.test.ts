@@ -87,11 +87,7 @@ const wrongUses: readonly (readonly [string, readonly string[], RegExp])[] = [
     ["run", "--model-file", digits, "--input-file", three, "--input-shape", "x=1"],
     /CLI_INPUT_NAME: --input-shape names "x"/,
   ],
-  [
-    "an array as model",
-    ["run", "--model-file", three, "--input-file", three],
-    /CLI_FILE_KIND: .*belongs to --input-file/,
-  ],
+  ["an array as model", ["run", "--model-file", three, "--input-file", three], /CLI_FILE_KIND: .*a NumPy array/],
   [
     "a server without policy",
     ["run", "--model-file", digits, "--input-file", three, "--server", "h:1"],

@@ -42,6 +42,10 @@ export const convertErrors = {
     when: "A checkpoint is damaged, or lacks a variable: a wrong magic number, CRC-32C, size, dtype or key.",
     todo: "Copy the checkpoint again (`.index` and all `.data-…` files), or save the model again.",
   },
+  CONVERT_JSON: {
+    when: "A model's JSON is damaged, or a field of it isn't what it has to be.",
+    todo: "Correct the field that the message names, or convert the model for TensorFlow.js again.",
+  },
   CONVERT_SAVED_MODEL: {
     when: "A SavedModel has no MetaGraph or signature of the asked name, or one that can't be converted.",
     todo: "Choose among those that the message lists.",

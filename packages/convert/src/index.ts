@@ -1,11 +1,19 @@
 export {type ConvertOptions, type ConvertResult, convert, type ModelFormat, type SignatureTensor} from "./convert.ts";
 export {ConvertError, type ConvertErrorCode, convertErrors} from "./convert-error.ts";
 export {
+  convertModel,
+  type ModelOptions,
+  type ModelSource,
+  type RecognisedModel,
+  recogniseModel,
+} from "./convert-model.ts";
+export {
   convertSavedModel,
   inspectSavedModel,
   type SavedModelOptions,
   type SavedModelStructure,
 } from "./convert-saved-model.ts";
+export {convertTfjs, inspectTfjs, type TfjsOptions} from "./convert-tfjs.ts";
 export type {Cut, CutInput} from "./cut.ts";
 export {compareOutputs, type OutputDifference} from "./evaluate/compare.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
@@ -17,4 +25,5 @@ export type {IoType} from "./quantise/interface.ts";
 export type {InputRequest} from "./readers/graphdef/select.ts";
 export {filesInMemory, type ModelFiles} from "./readers/model-files.ts";
 export {isSavedModel} from "./readers/saved-model/saved-model.ts";
+export {isTfjs} from "./readers/tfjs/model-json.ts";
 export {type Change, type ConvertReport, describeCut} from "./report.ts";

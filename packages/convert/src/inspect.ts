@@ -7,11 +7,11 @@ import {allNodes, constantOf, type Graph, indexOf, nodeOf, type Port, type Value
 import {defaultLimits} from "./limits.ts";
 import {lowerGraph, type UnsupportedNode} from "./lower/index.ts";
 import {runPass, sourcePasses} from "./passes/index.ts";
-import {operatorsOf, parseGraphDef} from "./readers/graphdef/graph-def.ts";
+import {type GraphDef, operatorsOf, parseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {countBy} from "./report.ts";
 
 export interface GraphStructure {
-  readonly format: "graphdef" | "graphdef-text";
+  readonly format: "graphdef" | "graphdef-text" | "tfjs";
   /** Nodes in the file, and how many of them the outputs need. */
   readonly nodes: number;
   readonly liveNodes: number;
@@ -49,7 +49,15 @@ export function inspectGraph(bytes: Uint8Array, options: ConvertOptions = {}): G
     throw new ConvertError("CONVERT_NOT_A_GRAPH", "this is a TensorFlow Lite file; expected a GraphDef (.pb, .pbtxt)");
   }
   const definition = parseGraphDef(bytes, format);
-  const {graph, notes} = readGraph(definition, options, limits);
+  return describeGraph(format, definition, readGraph(definition, options, limits));
+}
+
+/** Of a definition and what of it is wanted. */
+export function describeGraph(
+  format: GraphStructure["format"],
+  definition: GraphDef,
+  {graph, notes}: {readonly graph: Graph; readonly notes: readonly string[]},
+): GraphStructure {
   const operators = [...allNodes(graph)].filter((node) => node.op !== "const" && node.op !== "input");
   const constants = [...allNodes(graph)].map((node) => constantOf(node)?.bytes.length ?? 0);
   const {unsupported} = lowerGraph(sourcePasses.reduce((at, pass) => runPass(pass, at, () => {}), graph));

@@ -10,3 +10,4 @@ export {type ReadNpzOptions, readNpz, type WriteNpzOptions, writeNpz} from "./np
 export {elementCount, type Shape} from "./shape.ts";
 export {decodeStrings, encodeStrings} from "./strings.ts";
 export {Tensor, type TensorFromOptions, type TensorInput} from "./tensor.ts";
+export {readZip, type ZipMember} from "./zip.ts";

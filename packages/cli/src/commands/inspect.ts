@@ -5,6 +5,7 @@ import {
   type GraphStructure,
   inspectGraph,
   inspectSavedModel,
+  inspectTfjs,
   type SavedModelStructure,
 } from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
@@ -12,8 +13,7 @@ import {admitModel, defaultLimits} from "@tf-trusted/litert";
 import {admitOperators, checkModel, declaredShape, readModel, type TfliteModel} from "@tf-trusted/tflite";
 import {defineCommand, type Outcome} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
-import {isFolder, readInputFile} from "../files.ts";
-import {openModelFolder, type Port, recogniseTflite, refuseOtherKinds, toPort} from "../model/open-model.ts";
+import {type Port, recognisePath, toPort} from "../model/open-model.ts";
 import {renderPorts} from "../render/ports.ts";
 import {formatBytes, formatCount} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
@@ -22,34 +22,48 @@ import {renderTable} from "../render/table.ts";
 export const inspectCommand = defineCommand({
   name: "inspect",
   summary: "Show a model's inputs, outputs, operators and sizes",
-  description: "Reads SavedModel folders, .pb, .pbtxt and .tflite. Says what could not be converted or run, and why.",
-  operands: [{name: "MODEL", help: "a SavedModel folder, a frozen GraphDef (.pb, .pbtxt) or a .tflite file"}],
+  description:
+    "Reads SavedModel and TensorFlow.js folders (also zipped), .pb, .pbtxt and .tflite, told by content. Says what could not be converted or run, and why.",
+  operands: [
+    {name: "MODEL", help: "a SavedModel or TensorFlow.js folder, a frozen GraphDef (.pb, .pbtxt) or a .tflite file"},
+  ],
   flags: {
     "output-name": {value: "NAME", repeat: true, help: "look only at what this output of a graph needs"},
   },
   examples: [{line: "inspect fixtures/digits/digits.pb", what: "a frozen graph"}],
   async run([path], flags, {print, progress}) {
-    if (await isFolder(path!)) {
-      progress.step(`Reading ${path}`);
-      await print(describeSavedModel(path!, await inspectSavedModel(await openModelFolder(path!))));
-      return exitCodes.done;
-    }
-    const bytes = await readInputFile(path!);
-    refuseOtherKinds(path!, bytes);
     progress.step(`Reading ${path}`);
     const outputs = flags["output-name"];
-    await print(
-      recogniseTflite(bytes)
-        ? describeTflite(path!, bytes)
-        : describeGraph(path!, bytes, inspectGraph(bytes, outputs.length > 0 ? {outputs} : {})),
-    );
+    const options = outputs.length > 0 ? {outputs} : {};
+    await print(await describeModel(path!, options));
     return exitCodes.done;
   },
 });
 
-const formats = {graphdef: "frozen TensorFlow graph", "graphdef-text": "frozen TensorFlow graph, text form"} as const;
+async function describeModel(path: string, options: {readonly outputs?: readonly string[]}): Promise<Outcome> {
+  const source = await recognisePath(path);
+  switch (source.kind) {
+    case "saved-model":
+      return describeSavedModel(path, await inspectSavedModel(source.files));
+    case "tfjs": {
+      const sizes = await Promise.all(source.files.paths.map((file) => source.files.size(file)));
+      const bytes = sizes.reduce((sum, size) => sum + size, 0);
+      return describeGraph(path, bytes, await inspectTfjs(source.files, options));
+    }
+    case "tflite":
+      return describeTflite(path, source.bytes);
+    default:
+      return describeGraph(path, source.bytes.length, inspectGraph(source.bytes, options));
+  }
+}
 
-function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructure): Outcome {
+const formats = {
+  graphdef: "frozen TensorFlow graph",
+  "graphdef-text": "frozen TensorFlow graph, text form",
+  tfjs: "TensorFlow.js graph model",
+} as const;
+
+function describeGraph(path: string, fileBytes: number, structure: GraphStructure): Outcome {
   const {format, nodes, liveNodes, inputs, outputs, operators, constantBytes, unsupported, cut, controlFlow, notes} =
     structure;
   const ports = (list: GraphStructure["inputs"]): readonly Port[] =>
@@ -58,7 +72,7 @@ function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructur
     json: {
       model: path,
       format,
-      fileBytes: bytes.length,
+      fileBytes,
       nodes,
       liveNodes,
       constantBytes,
@@ -73,7 +87,7 @@ function describeGraph(path: string, bytes: Uint8Array, structure: GraphStructur
     text: (style, columns) => {
       const facts = [
         formats[format],
-        formatBytes(bytes.length),
+        formatBytes(fileBytes),
         `${formatCount(nodes)} nodes, ${formatCount(liveNodes)} needed`,
       ];
       const verdict =

@@ -4,18 +4,22 @@
  */
 import type {ModelTensor} from "@tf-trusted/client";
 import {
+  ConvertError,
   type ConvertOptions,
   type ConvertReport,
   type ConvertResult,
   convert,
   convertSavedModel,
+  convertTfjs,
   type InputRequest,
   inspectGraph,
   inspectSavedModel,
-  isSavedModel,
+  inspectTfjs,
   type ModelFiles,
+  type RecognisedModel,
+  recogniseModel,
 } from "@tf-trusted/convert";
-import {openFolder} from "@tf-trusted/convert/node";
+import {openFolder, sourceOfFile} from "@tf-trusted/convert/node";
 import {admitModel, defaultLimits, type TensorSpec} from "@tf-trusted/litert";
 import type {ShapeRequest} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
@@ -70,9 +74,37 @@ export type OpenOptions = Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType
  * `CLI_SIGNATURE`, `CLI_INPUT_NAME`, `CLI_INPUT_SHAPE`, `CLI_BATCH`, and what `convert` and `admitModel` throw.
  */
 export async function openModel(path: string, wishes: ModelWishes, options: OpenOptions = {}): Promise<OpenedModel> {
-  if (await isFolder(path)) return openSavedModel(path, wishes, options);
-  const bytes = await readInputFile(path);
-  refuseOtherKinds(path, bytes);
+  const source = await recognisePath(path);
+  switch (source.kind) {
+    case "saved-model":
+      return openSavedModel(path, source.files, wishes, options);
+    case "tfjs":
+      return openTfjs(path, source.files, wishes, options);
+    default:
+      return openFile(path, source.bytes, wishes, options);
+  }
+}
+
+/** What is at a path, by its content. Throws `CLI_FILE_READ`, and `CLI_FILE_KIND` for what is no model. */
+export async function recognisePath(path: string): Promise<RecognisedModel> {
+  const source = (await isFolder(path)) ? await openFolder(path) : await sourceOfFile(path, await readInputFile(path));
+  try {
+    return recogniseModel(source);
+  } catch (error) {
+    if (!(error instanceof ConvertError) || error.code !== "CONVERT_NOT_A_GRAPH") throw error;
+    throw new CliError("CLI_FILE_KIND", `${path}: ${error.message.replace(/^[A-Z_]+: /, "")}`, {
+      cause: error,
+      details: {path},
+    });
+  }
+}
+
+async function openFile(
+  path: string,
+  bytes: Uint8Array,
+  wishes: ModelWishes,
+  options: OpenOptions,
+): Promise<OpenedModel> {
   const started = performance.now();
   const isTflite = recogniseTflite(bytes);
   const requests = isTflite ? [] : resolveInputs(bytes, wishes);
@@ -97,21 +129,30 @@ export async function openModel(path: string, wishes: ModelWishes, options: Open
   };
 }
 
-async function openSavedModel(path: string, wishes: ModelWishes, options: OpenOptions): Promise<OpenedModel> {
+async function openTfjs(
+  path: string,
+  files: ModelFiles,
+  wishes: ModelWishes,
+  options: OpenOptions,
+): Promise<OpenedModel> {
   const started = performance.now();
-  const files = await openModelFolder(path);
-  const {metaGraphs} = await inspectSavedModel(files);
-  const served = metaGraphs.find(({tags}) => tags.join() === "serve") ?? metaGraphs[0]!;
-  const ports = chooseSignature(served.signatures, wishes.signature).inputs;
-  for (const name of wishes.inputNames) shapeOwner(ports, name);
-  const requests = shapeRequests(ports, wishes);
-  const {model, report, signature, reference} = await convertSavedModel(files, {
-    ...options,
-    tags: served.tags,
-    outputs: wishes.outputNames,
-    ...(wishes.signature !== undefined && {signature: wishes.signature}),
-    shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
-  });
+  const asked = {
+    ...(wishes.inputNames.length > 0 && {inputs: wishes.inputNames}),
+    ...(wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
+  };
+  const hasShapes = wishes.shapes.length > 0 || wishes.batchSize !== undefined;
+  const inputs = hasShapes ? shapeRequests((await inspectTfjs(files, asked)).inputs, wishes) : asked.inputs;
+  const converted = await convertTfjs(files, {...options, ...asked, ...(inputs && {inputs})});
+  return describeOpened(path, files, converted, started);
+}
+
+/** A folder's model, checked as the engine will. */
+async function describeOpened(
+  path: string,
+  files: ModelFiles,
+  {model, report, signature, reference}: ConvertResult,
+  started: number,
+): Promise<OpenedModel> {
   const admitted = chooseSignature(admitModel(model, defaultLimits, "wasm").signatures, signature.name);
   const sizes = await Promise.all(files.paths.map((file) => files.size(file)));
   return {
@@ -127,13 +168,26 @@ async function openSavedModel(path: string, wishes: ModelWishes, options: OpenOp
   };
 }
 
-/** A SavedModel on disk. Throws `CLI_FILE_KIND` for other folders. */
-export async function openModelFolder(path: string): Promise<ModelFiles> {
-  const files = await openFolder(path);
-  if (isSavedModel(files)) return files;
-  throw new CliError("CLI_FILE_KIND", `${path} is a folder without saved_model.pb; expected a SavedModel, or a file`, {
-    details: {path},
+async function openSavedModel(
+  path: string,
+  files: ModelFiles,
+  wishes: ModelWishes,
+  options: OpenOptions,
+): Promise<OpenedModel> {
+  const started = performance.now();
+  const {metaGraphs} = await inspectSavedModel(files);
+  const served = metaGraphs.find(({tags}) => tags.join() === "serve") ?? metaGraphs[0]!;
+  const ports = chooseSignature(served.signatures, wishes.signature).inputs;
+  for (const name of wishes.inputNames) shapeOwner(ports, name);
+  const requests = shapeRequests(ports, wishes);
+  const converted = await convertSavedModel(files, {
+    ...options,
+    tags: served.tags,
+    outputs: wishes.outputNames,
+    ...(wishes.signature !== undefined && {signature: wishes.signature}),
+    shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
   });
+  return describeOpened(path, files, converted, started);
 }
 
 /** The one that was asked for; else `serving_default`, else the first. Throws `CLI_SIGNATURE`. */
@@ -167,20 +221,6 @@ function levelsOf(
 /** TensorFlow Lite files have `TFL3` at offset 4. */
 export function recogniseTflite(bytes: Uint8Array): boolean {
   return bytes.length >= 8 && String.fromCharCode(...bytes.subarray(4, 8)) === "TFL3";
-}
-
-/** What people hand over by mistake, by its first bytes. */
-const otherKinds: readonly {readonly magic: readonly number[]; readonly what: string}[] = [
-  {magic: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], what: "a NumPy array; that belongs to --input-file"},
-  {magic: [0x50, 0x4b, 0x03, 0x04], what: "a ZIP archive (.npz or .keras); expected a frozen graph or .tflite"},
-  {magic: [0x89, 0x48, 0x44, 0x46], what: "an HDF5 file (.h5); freeze the model to a .pb first"},
-  {magic: [0x1f, 0x8b], what: "compressed with gzip; unpack it first"},
-];
-
-export function refuseOtherKinds(path: string, bytes: Uint8Array): void {
-  const kind = otherKinds.find(({magic}) => magic.every((byte, i) => bytes[i] === byte));
-  if (kind !== undefined) throw new CliError("CLI_FILE_KIND", `${path} is ${kind.what}`, {details: {path}});
-  if (bytes.length === 0) throw new CliError("CLI_FILE_KIND", `${path} is empty`, {details: {path}});
 }
 
 /** The inputs to convert with: none where the graph's own will do. */

@@ -278,27 +278,12 @@ const crossEntropy: Lowering = ({inputs: [logits, labels]}, b) => {
   return [loss, b.sub(b.op("SOFTMAX", [logits!], {beta: 1}), labels!)];
 };
 
-const fusedConv: Lowering = (n, b) => {
-  const names = n.attributes.fused_ops as readonly string[];
-  const [x, filter, ...args] = n.inputs;
-  let result = conv2d(b, {...n, inputs: [x!, filter!]}, names[0] === "BiasAdd" ? args[0] : undefined);
-  for (const name of names.slice(names[0] === "BiasAdd" ? 1 : 0)) {
-    const simple: Readonly<Record<string, string>> = {Relu: "RELU", Relu6: "RELU6", Elu: "ELU"};
-    if (simple[name] !== undefined) result = b.op(simple[name], [result]);
-    else if (name === "LeakyRelu")
-      result = b.op("LEAKY_RELU", [result], {alpha: numberAttribute(n.site, "leakyrelu_alpha", 0.2)});
-    else b.refuse(`it has ${name} fused`);
-  }
-  return result;
-};
-
 export const neuralLowerings: LoweringTable = {
   Conv2D: conv2dOnly,
   DepthwiseConv2dNative: depthwise,
   Conv2DBackpropInput: transposeConv,
   Conv3D: conv3d,
   Conv3DBackpropInputV2: conv3dTranspose,
-  _FusedConv2D: fusedConv,
   MaxPool: pool("MAX_POOL_2D"),
   MaxPoolV2: pool("MAX_POOL_2D", true),
   AvgPool: pool("AVERAGE_POOL_2D"),

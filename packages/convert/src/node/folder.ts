@@ -5,10 +5,14 @@ import {ConvertError} from "../convert-error.ts";
 import type {ModelFiles} from "../readers/model-files.ts";
 
 const maxFiles = 10_000;
+const maxDepth = 16;
 
-/** Throws `CONVERT_FILE_MISSING` where there is no such folder, and `CONVERT_LIMIT` for more files than a model has. */
-export async function openFolder(folder: string): Promise<ModelFiles> {
-  const paths = (await list(folder)).sort();
+/**
+ * `depth` is how many levels of folders are looked into. Throws `CONVERT_FILE_MISSING` where there is no such folder, and
+ * `CONVERT_LIMIT` for more files than a model has.
+ */
+export async function openFolder(folder: string, depth = maxDepth): Promise<ModelFiles> {
+  const paths = (await list(folder, depth)).sort();
   const known = new Set(paths);
   const locate = (path: string): string => {
     if (known.has(path)) return join(folder, path);
@@ -39,16 +43,17 @@ export async function openFolder(folder: string): Promise<ModelFiles> {
   };
 }
 
-async function list(folder: string): Promise<string[]> {
+async function list(folder: string, depth: number): Promise<string[]> {
   const paths: string[] = [];
-  const pending = [folder];
+  const pending = [{path: folder, depth}];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const entries = await readdir(next, {withFileTypes: true}).catch((cause: unknown) => {
-      throw new ConvertError("CONVERT_FILE_MISSING", `${next} can't be read as a folder`, {cause});
+    const {path: parent, depth: left} = next;
+    const entries = await readdir(parent, {withFileTypes: true}).catch((cause: unknown) => {
+      throw new ConvertError("CONVERT_FILE_MISSING", `${parent} can't be read as a folder`, {cause});
     });
     for (const entry of entries) {
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) pending.push(path);
+      const path = join(parent, entry.name);
+      if (entry.isDirectory() && left > 1) pending.push({path, depth: left - 1});
       else if (entry.isFile()) paths.push(relative(folder, path).split(sep).join("/"));
       if (paths.length + pending.length > maxFiles) {
         throw new ConvertError("CONVERT_LIMIT", `${folder} has more than ${maxFiles} files`);

@@ -12,7 +12,6 @@ import type {Pass} from "./pass.ts";
 const layoutOperators: Readonly<Record<string, {readonly input: number; readonly lists: readonly string[]}>> = {
   "tf.Conv2D": {input: 0, lists: ["strides", "dilations", "explicit_paddings"]},
   "tf.DepthwiseConv2dNative": {input: 0, lists: ["strides", "dilations", "explicit_paddings"]},
-  "tf._FusedConv2D": {input: 0, lists: ["strides", "dilations", "explicit_paddings"]},
   "tf.Conv2DBackpropInput": {input: 2, lists: ["strides", "dilations", "explicit_paddings"]},
   "tf.MaxPool": {input: 0, lists: ["ksize", "strides", "explicit_paddings"]},
   "tf.AvgPool": {input: 0, lists: ["ksize", "strides"]},

@@ -6,8 +6,11 @@ import {existsSync, readdirSync, readFileSync, statSync} from "node:fs";
 import {join} from "node:path";
 import {fileURLToPath} from "node:url";
 import {TfTrustedError} from "@tf-trusted/core";
+import {zipSync} from "fflate";
 import {convert} from "../convert.ts";
+import {convertModel} from "../convert-model.ts";
 import {convertSavedModel} from "../convert-saved-model.ts";
+import {convertTfjs} from "../convert-tfjs.ts";
 import {filesInMemory} from "../readers/model-files.ts";
 import {mutants} from "./mutate.ts";
 
@@ -59,7 +62,23 @@ function savedModelTarget(part: string): Target | undefined {
   };
 }
 
+/** One file of a TensorFlow.js model of the corpus damaged. */
+function tfjsTarget(part: string): Target | undefined {
+  const folder = join(corpus, "models/real/antispoof");
+  if (!existsSync(folder)) return undefined;
+  const files = readFolder(folder);
+  return {
+    name: `TensorFlow.js ${part}`,
+    seeds: [files.get(part)!],
+    run: (mutant) => convertTfjs(filesInMemory({...Object.fromEntries(files), [part]: mutant}), {limits}),
+  };
+}
+
+const zipped = zipSync(Object.fromEntries(readFolder(join(fixtures, "saved-model/model"))));
+
 const targets: readonly (Target | undefined)[] = [
+  {name: "zip", seeds: [zipped], run: (mutant) => convertModel(mutant, {limits})},
+  tfjsTarget("model.json"),
   {name: "GraphDef", seeds: graphDefs(), run: (mutant) => convert(mutant, {limits})},
   savedModelTarget("saved_model.pb"),
   savedModelTarget(".index"),

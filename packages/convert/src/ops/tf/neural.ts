@@ -232,7 +232,6 @@ export const neural: readonly Operator[] = [
   convolution("Conv2D", 4),
   convolution("DepthwiseConv2dNative", 4, true),
   convolution("Conv3D", 5),
-  {name: "tf._FusedConv2D", infer: convolution("_FusedConv2D", 4).infer},
   ...["Conv2DBackpropInput", "Conv3DBackpropInputV2"].map(
     (name): Operator => ({
       name: `tf.${name}`,

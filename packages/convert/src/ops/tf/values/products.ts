@@ -1,16 +1,8 @@
 /** Values of matrix products and contractions, of any numeric dtype: summed in double precision, integers modulo 2^32. */
 import {dtypes, type Tensor} from "@tf-trusted/tensor";
-import {
-  booleanAttribute,
-  numberAttribute,
-  type Site,
-  stringAttribute,
-  stringsAttribute,
-} from "../../../ir/operators.ts";
+import {booleanAttribute} from "../../../ir/operators.ts";
 import {isInt64, makeTensor, numbersOf, stridesOf} from "../../elements.ts";
 import {einsumTerms} from "../neural.ts";
-import {evaluateActivation, evaluateBatchNorm} from "../normalisation.ts";
-import {evaluateConvolution} from "../windows.ts";
 import {broadcastMaps, countOf, type Values, type ValuesTable} from "./values.ts";
 
 const isReal = (x: Tensor) => !["complex", "string", "bool"].includes(dtypes[x.dtype].kind) && !isInt64(x.dtype);
@@ -114,73 +106,11 @@ function labelSizes(terms: readonly string[], inputs: readonly Tensor[]): Map<st
   return sizes;
 }
 
-/** What Grappler fuses into an operator, by the names of `fused_ops`, in order; operands are behind the operator's own. */
-function applyFused(site: Site, start: Tensor, operands: readonly Tensor[]): Tensor | undefined {
-  let value: Tensor | undefined = start;
-  let next = 0;
-  for (const name of stringsAttribute(site, "fused_ops", [])) {
-    if (value === undefined) return undefined;
-    if (name === "BiasAdd" || name === "Add") value = addChannels(value, operands[next++]!);
-    else if (name === "FusedBatchNorm") {
-      const inference: Site = {...site, attributes: {...site.attributes, is_training: false}};
-      value = evaluateBatchNorm(inference, [value, ...operands.slice(next, next + 4)], 6)?.[0];
-      next += 4;
-    } else if (name === "Prelu") value = evaluateActivation("PRelu", site, [value, operands[next++]!])?.[0];
-    else value = applyActivation(name, site, value);
-  }
-  return value;
-}
-
-function addChannels(x: Tensor, bias: Tensor): Tensor {
-  const [, at] = broadcastMaps([x, bias], x.shape);
-  const [values, added] = [numbersOf(x), numbersOf(bias)];
-  return makeTensor(x.dtype, x.shape, (i) => values[i]! + added[at!(i)]!);
-}
-
-const activations: Readonly<Record<string, (x: number) => number>> = {
-  Relu: (x) => Math.max(x, 0),
-  Relu6: (x) => Math.min(Math.max(x, 0), 6),
-  Elu: (x) => (x < 0 ? Math.expm1(x) : x),
-  Tanh: Math.tanh,
-  Sigmoid: (x) => 1 / (1 + Math.exp(-x)),
-};
-
-function applyActivation(name: string, site: Site, x: Tensor): Tensor | undefined {
-  const values = numbersOf(x);
-  if (name === "LeakyRelu") {
-    const slope = numberAttribute(site, "leakyrelu_alpha", 0.2);
-    return makeTensor(x.dtype, x.shape, (i) => (values[i]! < 0 ? slope * values[i]! : values[i]!));
-  }
-  const f = activations[name];
-  return f && makeTensor(x.dtype, x.shape, (i) => f(values[i]!));
-}
-
-const fusedConvolution = (depthwise: boolean): Values => ({
-  evaluate: (site, [x, filter, ...operands]) => {
-    // Channels-first biases aren't along the last dimension.
-    if (stringAttribute(site, "data_format", "NHWC") !== "NHWC") return undefined;
-    const [start] = evaluateConvolution(site, [x!, filter!], depthwise) ?? [];
-    const value = start && applyFused(site, start, operands);
-    return value && [value];
-  },
-});
-
 export const productValues: ValuesTable = {
   MatMul: product(["transpose_a", "transpose_b"]),
   BatchMatMul: product(["adj_x", "adj_y"]),
   BatchMatMulV2: product(["adj_x", "adj_y"]),
   BatchMatMulV3: product(["adj_x", "adj_y"]),
-  _FusedMatMul: {
-    evaluate: (site, [a, b, ...operands], [type]) => {
-      const flags = [booleanAttribute(site, "transpose_a"), booleanAttribute(site, "transpose_b")] as const;
-      const [start] = matrixProduct(a!, b!, type!.shape as readonly number[], flags) ?? [];
-      const value = start && applyFused(site, start, operands);
-      return value && [value];
-    },
-  },
-  _FusedConv2D: fusedConvolution(false),
-  _FusedDepthwiseConv2dNative: fusedConvolution(true),
-  FusedDepthwiseConv2dNative: fusedConvolution(true),
   Einsum: einsum,
   L2Loss: {
     evaluate: (_, [x]) => {

@@ -1,0 +1,111 @@
+/** TensorFlow.js folders → TensorFlow Lite: the graph of `model.json` with its weights, and then as any graph. */
+import {decodeStrings, type Tensor} from "@tf-trusted/tensor";
+import type {Message} from "./bytes/wire.ts";
+import {type ConvertOptions, type ConvertResult, convertSource, readGraph} from "./convert.ts";
+import {ConvertError} from "./convert-error.ts";
+import {describeGraph, type GraphStructure} from "./inspect.ts";
+import {defaultLimits} from "./limits.ts";
+import {type GraphDef, graphDefOf} from "./readers/graphdef/graph-def.ts";
+import {messageFromJson} from "./readers/graphdef/json-format.ts";
+import {dataTypeNumbers, dataTypes, graphDef} from "./readers/graphdef/schema.ts";
+import type {InputRequest} from "./readers/graphdef/select.ts";
+import type {ModelFiles} from "./readers/model-files.ts";
+import {readModelJson, type TfjsPort, type TfjsSignature} from "./readers/tfjs/model-json.ts";
+import {readWeights} from "./readers/tfjs/weights.ts";
+import {signatureKey} from "./tflite/emit.ts";
+
+export type TfjsOptions = Omit<ConvertOptions, "format">;
+
+/**
+ * Converts a graph model. Inputs and outputs are those of its signature where it has one. They have the names of their
+ * nodes, as in TensorFlow.js, and may be asked for by these or by the signature's. Throws {@link ConvertError}: `CONVERT_JSON`, `CONVERT_FILE_MISSING`, `CONVERT_TENSOR`, and what
+ * `convert` throws.
+ *
+ * ```ts
+ * import {openFolder} from "@tf-trusted/convert/node";
+ * const {model} = await convertTfjs(await openFolder("web_model"));
+ * ```
+ */
+export async function convertTfjs(files: ModelFiles, options: TfjsOptions = {}): Promise<ConvertResult> {
+  const {definition, signature, limits} = await readTfjs(files, options);
+  const {graph, notes} = readGraph(definition, requestsOf(signature, options), limits);
+  return convertSource({graph, notes, format: "tfjs", name: signatureKey}, options);
+}
+
+/** Describes a graph model. Throws what reading it throws. */
+export async function inspectTfjs(files: ModelFiles, options: TfjsOptions = {}): Promise<GraphStructure> {
+  const {definition, signature, limits} = await readTfjs(files, options);
+  return describeGraph("tfjs", definition, readGraph(definition, requestsOf(signature, options), limits));
+}
+
+async function readTfjs(files: ModelFiles, options: TfjsOptions) {
+  const limits = {...defaultLimits, ...options.limits};
+  const {format, topology, weights, signature} = await readModelJson(files, limits.maxBytes);
+  if (format === "layers-model") {
+    throw new ConvertError("CONVERT_NOT_A_GRAPH", "this is a layers model of TensorFlow.js; expected a graph model");
+  }
+  const graph = graphDefOf(messageFromJson(graphDef, topology, "modelTopology"));
+  return {
+    definition: withWeights(graph, await readWeights(files, weights, limits.maxConstantBytes)),
+    signature,
+    limits,
+  };
+}
+
+/** What is asked for, by node; the signature's where nothing is. */
+function requestsOf(
+  signature: TfjsSignature | undefined,
+  options: TfjsOptions,
+): Pick<ConvertOptions, "inputs" | "outputs"> {
+  const {inputs = [], outputs = []} = signature ?? {};
+  const wanted = options.inputs?.map((each) => (typeof each === "string" ? {name: each} : each));
+  const requests = wanted?.map((each) => requestOf(each, inputs)) ?? inputs.map(asked);
+  // Two names may stand for one value.
+  const tensors = new Set(options.outputs?.map((name) => tensorOf(outputs, name)) ?? outputs.map(({tensor}) => tensor));
+  return {...(requests.length > 0 && {inputs: requests}), ...(tensors.size > 0 && {outputs: [...tensors]})};
+}
+
+const asked = ({tensor, shape}: TfjsPort): InputRequest => ({name: tensor, ...(shape && {shape})});
+
+const tensorOf = (ports: readonly TfjsPort[], name: string): string =>
+  ports.find(({key}) => key === name)?.tensor ?? name;
+
+/** With the signature's shape where no other is given. */
+function requestOf(request: InputRequest, ports: readonly TfjsPort[]): InputRequest {
+  const sameNode = (tensor: string) => tensor === request.name || tensor === `${request.name}:0`;
+  const port = ports.find(({key, tensor}) => key === request.name || sameNode(tensor));
+  return port ? {...asked(port), ...request, name: port.tensor} : request;
+}
+
+/** Constants of the topology have no content: it is in the weights, by the name of the node. */
+function withWeights(graph: GraphDef, weights: ReadonlyMap<string, Tensor>): GraphDef {
+  const content = (name: string): Message | undefined => {
+    const tensor = weights.get(name);
+    if (tensor === undefined) return undefined;
+    const dim = tensor.shape.map((size) => ({size: BigInt(size)}));
+    const dtype = Object.values(dataTypeNumbers).find((number) => dataTypes[number] === tensor.dtype)!;
+    return {tensor: {dtype, tensor_shape: {dim}, ...tensorContent(tensor)}};
+  };
+  const typeOf = (value: Message): Message => ({type: (value.tensor as Message).dtype as number});
+  return {
+    ...graph,
+    nodes: graph.nodes.map((node) => {
+      const value = node.op === "Const" ? content(node.name) : undefined;
+      if (value === undefined) return node;
+      return {...node, attributes: new Map([...node.attributes, ["value", value], ["dtype", typeOf(value)]])};
+    }),
+    functions: graph.functions.map((each) => ({
+      ...each,
+      node_def: ((each.node_def ?? []) as Message[]).map((node) => {
+        const value = node.op === "Const" ? content(node.name as string) : undefined;
+        if (value === undefined) return node;
+        const before = (node.attr ?? new Map()) as Map<string, Message>;
+        return {...node, attr: new Map([...before, ["value", value], ["dtype", typeOf(value)]])};
+      }),
+    })),
+  };
+}
+
+function tensorContent({dtype, bytes, size}: Tensor): Message {
+  return dtype === "string" ? {string_val: decodeStrings(bytes, size)} : {tensor_content: bytes};
+}
