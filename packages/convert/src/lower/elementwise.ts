@@ -228,10 +228,10 @@ export const elementwiseLowerings: LoweringTable = {
     isFloat(b, x!) ? b.op("RELU6", [x!]) : b.binary("MINIMUM", b.binary("MAXIMUM", x!, b.like(0, x!)), b.like(6, x!)),
   LeakyRelu: ({inputs: [x], site}, b) => b.op("LEAKY_RELU", [x!], {alpha: numberAttribute(site, "alpha", 0.2)}),
   Elu: unary("ELU"),
+  // elu(x) has the sign of x, and is e^x − 1 below zero: the leaky slope is α.
   Selu: onFloats((b, x) => {
-    const [scale, alpha] = [1.0507009873554805, 1.6732632423543772];
-    const negative = expm1(b, b.binary("MINIMUM", x, b.scalar(0)));
-    return b.add(b.mul(b.op("RELU", [x]), b.scalar(scale)), b.mul(negative, b.scalar(scale * alpha)));
+    const leaky = b.op("LEAKY_RELU", [b.op("ELU", [x])], {alpha: 1.6732632423543772});
+    return b.mul(leaky, b.scalar(1.0507009873554805));
   }),
   Softplus: onFloats(softplus),
   Softsign: onFloats((b, x) => b.div(x, b.add(b.op("ABS", [x]), b.scalar(1)))),

@@ -6,6 +6,8 @@
  *     (conv(x, w) + c)·s              →  conv(x, w·s) + c·s
  *     conv(x, w)/s                    →  conv(x, w/s)
  *     (y + c) + t                     →  y + (c + t)
+ *     conv(x·s, w)                    →  conv(x, s·w)
+ *     conv(x·s + t, w)                →  conv(x, s·w) + Σ t·w, without padding
  *
  * The spelled-out forms of batch normalisation are x·s + t once their constants are folded.
  */
@@ -27,7 +29,7 @@ export const batchNorm: Pass = {
         return spelled;
       }
       if (node.op === "tf.BatchNormWithGlobalNormalization") return spellOutOld(node, b);
-      const folded = foldScale(node, b) ?? joinOffsets(node, b);
+      const folded = foldScale(node, b) ?? joinOffsets(node, b) ?? foldBefore(node, b);
       if (folded !== undefined) tally("scales and offsets folded", originOf(node));
       return folded === undefined ? undefined : [folded];
     }),
@@ -98,6 +100,13 @@ const weighted: Readonly<
     channelOf: (node, shape) =>
       node.attributes.transpose_b === true ? (i) => Math.floor(i / shape[1]!) : (i) => i % shape[1]!,
   },
+  // With a matrix at the right.
+  "tf.BatchMatMulV2": {
+    weights: 1,
+    data: 0,
+    channelOf: (node, shape) =>
+      node.attributes.adj_y === true ? (i) => Math.floor(i / shape[1]!) : (i) => i % shape[1]!,
+  },
 };
 
 const adders = new Set(["tf.Add", "tf.AddV2", "tf.BiasAdd", "tf.BiasAddV1"]);
@@ -134,14 +143,124 @@ function scaleWeights(node: Node, scales: ArrayLike<number>, b: Rewriter): Ref |
   const {weights: at, channelOf} = weighted[node.op]!;
   const weights = b.constantAt(node.inputs[at]!);
   if (weights?.dtype !== "float32" || node.attributes.data_format === "NCHW") return undefined;
+  if (isManyMatrices(node, weights)) return undefined;
   const channel = channelOf(node, weights.shape);
-  const values = weights.data as Float32Array;
-  const products = new Float32Array(values.length);
-  for (let i = 0; i < values.length; i++) products[i] = values[i]! * scales[channel(i)]!;
-  const scaled = b.constant(float32Tensor(products, weights.shape));
+  const product = multiplied(weights, (i) => scales[channel(i)]!);
+  if (product === undefined) return undefined;
+  const scaled = b.constant(product);
   const inputs = node.inputs.map((ref, i) => (i === at ? scaled : ref));
   return b.op(node.op, inputs, node.attributes);
 }
+
+/** Where the weights of what is linear in its input have the channels of the input, and those of the output. */
+const matrix = (transposed: boolean, columns: number) =>
+  transposed
+    ? {from: (i: number) => i % columns, to: (i: number) => Math.floor(i / columns)}
+    : {from: (i: number) => Math.floor(i / columns), to: (i: number) => i % columns};
+
+const linear: Readonly<
+  Record<
+    string,
+    (node: Node, shape: readonly number[]) => {readonly from: (i: number) => number; readonly to: (i: number) => number}
+  >
+> = {
+  "tf.MatMul": ({attributes}, shape) => matrix(attributes.transpose_b === true, shape[1]!),
+  "tf.BatchMatMulV2": ({attributes}, shape) => matrix(attributes.adj_y === true, shape[1]!),
+  "tf.Conv2D": (_, shape) => ({from: (i) => Math.floor(i / shape[3]!) % shape[2]!, to: (i) => i % shape[3]!}),
+  "tf.DepthwiseConv2dNative": (_, shape) => ({
+    from: (i) => Math.floor(i / shape[3]!) % shape[2]!,
+    to: (i) => i % (shape[2]! * shape[3]!),
+  }),
+};
+
+const products: ReadonlySet<string> = new Set(["tf.MatMul", "tf.BatchMatMulV2"]);
+
+const isManyMatrices = ({op, attributes}: Node, {shape}: Tensor): boolean =>
+  op === "tf.BatchMatMulV2" && (shape.length !== 2 || attributes.adj_x === true);
+
+/** A scale, and the offset after it, that come right before. */
+function foldBefore(node: Node, b: Rewriter): Ref | undefined {
+  const channelsOf = linear[node.op];
+  const weights = channelsOf && b.constantAt(node.inputs[1]!);
+  if (weights?.dtype !== "float32" || node.attributes.data_format === "NCHW") return undefined;
+  if (node.attributes.transpose_a === true || isManyMatrices(node, weights)) return undefined;
+  const [x] = node.inputs as [Ref, Ref];
+  const affine = affineOf(x, b);
+  if (affine === undefined) return undefined;
+  const {source, scales, offsets} = affine;
+  // Grouped convolutions have fewer channels in their weights.
+  const rows = node.attributes.transpose_b === true || node.attributes.adj_y === true ? 1 : 0;
+  if (
+    weights.shape[products.has(node.op) ? rows : 2] !== scales.length ||
+    (offsets !== undefined && isPadded(node, weights.shape))
+  )
+    return undefined;
+  const {from, to} = channelsOf!(node, weights.shape);
+  const scaled = multiplied(weights, (i) => scales[from(i)]!);
+  if (scaled === undefined) return undefined;
+  const product = b.op(node.op, [source, b.constant(scaled)], node.attributes);
+  if (offsets === undefined) return product;
+  const values = weights.data as Float32Array;
+  const sums = Array.from({length: node.outputs[0]!.shape!.at(-1) as number}, () => 0);
+  for (let i = 0; i < values.length; i++) sums[to(i)]! += values[i]! * offsets[from(i)]!;
+  return sums.every(Number.isFinite) ? b.op("tf.AddV2", [product, b.constant(float32Tensor(sums))]) : undefined;
+}
+
+interface Affine {
+  readonly source: Ref;
+  readonly scales: ArrayLike<number>;
+  readonly offsets: ArrayLike<number> | undefined;
+}
+
+/**
+ * x·s or x·s + t for this consumer only. Not x + t alone: where x is about −t, that sum is exact, and that of the products
+ * isn't; x·s + t has such an error anyway.
+ */
+function affineOf(ref: Ref, b: Rewriter): Affine | undefined {
+  const node = b.producer(ref);
+  const {shape} = b.type(ref);
+  const channels = shape?.at(-1);
+  if (node === undefined || b.uses(ref) > 1 || b.isOutput(ref) || typeof channels !== "number") return undefined;
+  if (adders.has(node.op) && node.attributes.data_format !== "NCHW") {
+    const [sum, offset] = splitConstant(node, b);
+    const inner = sum === undefined ? undefined : affineOf(sum, b);
+    const offsets = inner && perChannel(b.constantAt(offset!)!, channels, shape!.length);
+    return inner?.offsets === undefined && offsets && inner!.scales.length === channels
+      ? {...inner!, offsets}
+      : undefined;
+  }
+  if (node.op !== "tf.Mul") return undefined;
+  const [left, right] = node.inputs as [Ref, Ref];
+  const [source, factor] = b.constantAt(right) ? [left, right] : [right, left];
+  const scale = b.constantAt(factor);
+  if (scale === undefined || b.constantAt(source) || b.type(source).shape?.at(-1) !== channels) return undefined;
+  const scales = perChannel(scale, channels, shape!.length);
+  return scales && b.type(source).shape!.length === shape!.length ? {source, scales, offsets: undefined} : undefined;
+}
+
+/** Whether a convolution reads beyond its input: there x is 0, and x·s + t isn't. */
+function isPadded({op, attributes}: Node, window: readonly number[]): boolean {
+  if (products.has(op) || attributes.padding === "VALID") return false;
+  return attributes.padding !== "SAME" || window[0] !== 1 || window[1] !== 1;
+}
+
+/** The products as float32; `undefined` where one leaves the range in which it has its seven digits. */
+function multiplied(weights: Tensor, factor: (index: number) => number): Tensor | undefined {
+  const values = weights.data as Float32Array;
+  const products = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const [value, by] = [values[i]!, factor(i)];
+    const product = value * by;
+    const size = Math.abs(product);
+    if (value !== 0 && by !== 0 && !(size >= leastNormal && size <= greatest)) return undefined;
+    products[i] = product;
+  }
+  return float32Tensor(products, weights.shape);
+}
+
+/** Of float32. */
+const leastNormal = 2 ** -126;
+const greatest = (2 - 2 ** -23) * 2 ** 127;
 
 /** The other operand and the constant of an addition. */
 function splitConstant(node: Node, b: Rewriter): readonly [Ref, Ref] | readonly [undefined, undefined] {

@@ -13,6 +13,8 @@ import type {Pass} from "./pass.ts";
 import {patterns} from "./patterns.ts";
 import {prune} from "./prune.ts";
 import {reshapes} from "./reshapes.ts";
+import {simplify} from "./simplify.ts";
+import {sinkReshapes} from "./sink-reshapes.ts";
 import {transposes} from "./transposes.ts";
 
 export const sourcePasses: readonly Pass[] = [
@@ -32,6 +34,8 @@ export const sourcePasses: readonly Pass[] = [
   fold,
   transposes,
   transposes,
+  simplify,
+  sinkReshapes,
   batchNorm,
   batchNorm,
   patterns,

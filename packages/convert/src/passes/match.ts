@@ -1,5 +1,5 @@
 /** Small patterns over the nodes that make a value, for passes that look for spellings of one operator. */
-import type {GraphBuilder} from "../ir/builder.ts";
+import type {Rewriter} from "../ir/builder.ts";
 import {type Node, nodeOf, type Ref, refTo} from "../ir/graph.ts";
 import {numbersOf} from "../ops/elements.ts";
 
@@ -7,7 +7,7 @@ import {numbersOf} from "../ops/elements.ts";
 export type Bindings = Map<string, Ref>;
 
 /** What a pattern looks at. */
-export type NodeView = Pick<GraphBuilder, "producer" | "constantAt">;
+export type NodeView = Pick<Rewriter, "producer" | "constantAt" | "uses" | "isOutput">;
 
 export type Pattern = (ref: Ref, view: NodeView, bindings: Bindings) => boolean;
 
@@ -58,6 +58,15 @@ export const tanh = operator(["tf.Tanh"], false);
 export const erf = operator(["tf.Erf"], false);
 export const erfc = operator(["tf.Erfc"], false);
 
+/** A product in this order: where both operands may be anything, `either` order has to be tried with the rest. */
+export const mulInOrder = operator(["tf.Mul"], false);
+
+/** A value that nothing else uses. */
+export const once =
+  (pattern: Pattern): Pattern =>
+  (ref, b, bindings) =>
+    b.uses(ref) === 1 && !b.isOutput(ref) && pattern(ref, b, bindings);
+
 /** One of several patterns. */
 export const either =
   (...patterns: readonly Pattern[]): Pattern =>
@@ -70,10 +79,12 @@ export const either =
     });
 
 /** What the variables of a pattern are for a node that is being visited, and so isn't in the new graph yet. */
-export function matchNode(pattern: Pattern, node: Node, b: GraphBuilder): Bindings | undefined {
+export function matchNode(pattern: Pattern, node: Node, b: Rewriter): Bindings | undefined {
   const view: NodeView = {
     producer: (ref) => (nodeOf(ref) === node.name ? node : b.producer(ref)),
     constantAt: (ref) => b.constantAt(ref),
+    uses: (ref) => b.uses(ref),
+    isOutput: (ref) => b.isOutput(ref),
   };
   const bindings: Bindings = new Map();
   return pattern(refTo(node.name), view, bindings) ? bindings : undefined;

@@ -425,6 +425,355 @@ y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
     name: "an output that is computed stays",
     before: `${io}y = tfl.RELU(x:0) : float32[x.0,2]\n`,
   },
+  {
+    pass: "simplify",
+    name: "what changes no bit goes: times 1, over 1, less 0",
+    before: `${io}a = const() {value: float32[] <1>} : float32[]
+o = const() {value: float32[2] <1, 1>} : float32[2]
+z = const() {value: float32[2] <0, 0>} : float32[2]
+m = tf.Mul(a:0, x:0) : float32[x.0,2]
+d = tf.RealDiv(m:0, o:0) : float32[x.0,2]
+s = tf.Sub(d:0, z:0) : float32[x.0,2]
+y = tf.Abs(s:0) : float32[x.0,2]
+`,
+    after: `${io}y = tf.Abs(x:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "simplify",
+    name: "plus 0 makes 0 of −0, 1 over x isn't x, ones may widen",
+    before: `${io}a = const() {value: float32[] <0>} : float32[]
+o = const() {value: float32[] <1>} : float32[]
+w = const() {value: float32[3,1,1] <1, 1, 1>} : float32[3,1,1]
+s = tf.AddV2(x:0, a:0) : float32[x.0,2]
+d = tf.RealDiv(o:0, s:0) : float32[x.0,2]
+y = tf.Mul(d:0, w:0) : float32[3,x.0,2]
+`,
+  },
+  {
+    pass: "simplify",
+    name: "a mean keeps the dimensions that a reshape gives back",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,4,4,3]
+a = const() {value: int32[2] <1, 2>} : int32[2] = (1,2)
+s = const() {value: int32[4] <-1, 1, 1, 3>} : int32[4] = (-1,1,1,3)
+m = tf.Mean(x:0, a:0) {keep_dims: false} : float32[x.0,3]
+y = tf.Reshape(m:0, s:0) : float32[x.0,1,1,3]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Mean:0
+x = input() : float32[x.0,4,4,3]
+a = const() {value: int32[2] <1, 2>} : int32[2] = (1,2)
+y/Mean = tf.Mean(x:0, a:0) {keep_dims: true} : float32[x.0,1,1,3] @y
+`,
+  },
+  {
+    pass: "simplify",
+    name: "not where the reshape puts them elsewhere",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,4,4,3]
+a = const() {value: int32[2] <1, 2>} : int32[2] = (1,2)
+s = const() {value: int32[4] <-1, 3, 1, 1>} : int32[4] = (-1,3,1,1)
+m = tf.Mean(x:0, a:0) {keep_dims: false} : float32[x.0,3]
+y = tf.Reshape(m:0, s:0) : float32[x.0,3,1,1]
+`,
+  },
+  {
+    pass: "simplify",
+    name: "a dense layer over two dimensions",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,3,2]
+w = const() {value: float32[2,1] <1, 2>} : float32[2,1]
+s = const() {value: int32[2] <-1, 2>} : int32[2] = (-1,2)
+t = const() {value: int32[3] <-1, 3, 1>} : int32[3] = (-1,3,1)
+r = tf.Reshape(x:0, s:0) : float32["3*x.0",2]
+m = tf.MatMul(r:0, w:0) {transpose_a: false, transpose_b: false} : float32["3*x.0",1]
+y = tf.Reshape(m:0, t:0) : float32[x.0,3,1]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/BatchMatMulV2:0
+x = input() : float32[x.0,3,2]
+w = const() {value: float32[2,1] <1, 2>} : float32[2,1]
+y/BatchMatMulV2 = tf.BatchMatMulV2(x:0, w:0) {adj_x: false, adj_y: false} : float32[x.0,3,1] @y
+`,
+  },
+  {
+    pass: "simplify",
+    name: "not where the rows are others",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,3,2]
+w = const() {value: float32[6,1] <1, 2, 3, 4, 5, 6>} : float32[6,1]
+s = const() {value: int32[2] <-1, 6>} : int32[2] = (-1,6)
+t = const() {value: int32[3] <-1, 1, 1>} : int32[3] = (-1,1,1)
+r = tf.Reshape(x:0, s:0) : float32[x.0,6]
+m = tf.MatMul(r:0, w:0) {transpose_a: false, transpose_b: false} : float32[x.0,1]
+y = tf.Reshape(m:0, t:0) : float32[x.0,1,1]
+`,
+  },
+  {
+    pass: "sink-reshapes",
+    name: "a bias of the last dimensions and an activation come before",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,6]
+s = const() {value: int32[3] <-1, 2, 3>} : int32[3] = (-1,2,3)
+c = const() {value: float32[2,3] <1, 2, 3, 4, 5, 6>} : float32[2,3]
+r = tf.Reshape(x:0, s:0) : float32[x.0,2,3]
+a = tf.AddV2(r:0, c:0) : float32[x.0,2,3]
+y = tf.Relu(a:0) : float32[x.0,2,3]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Reshape:0
+x = input() : float32[x.0,6]
+s = const() {value: int32[3] <-1, 2, 3>} : int32[3] = (-1,2,3)
+a/const = const() {value: float32[6] <1, 2, 3, 4, 5, 6>} : float32[6] @a
+a/AddV2 = tf.AddV2(x:0, a/const:0) : float32[x.0,6] @a
+y/Relu = tf.Relu(a/AddV2:0) : float32[x.0,6] @y
+y/Reshape = tf.Reshape(y/Relu:0, s:0) : float32[x.0,2,3] @y
+`,
+  },
+  {
+    pass: "sink-reshapes",
+    name: "a bias after a Squeeze",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,1,4,2]
+c = const() {value: float32[2] <1, 2>} : float32[2]
+r = tf.Squeeze(x:0) {squeeze_dims: [1]} : float32[x.0,4,2]
+y = tf.BiasAdd(r:0, c:0) {data_format: "NHWC"} : float32[x.0,4,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Squeeze:0
+x = input() : float32[x.0,1,4,2]
+y/const = const() {value: float32[2] <1, 2>} : float32[2] @y
+y/AddV2 = tf.AddV2(x:0, y/const:0) : float32[x.0,1,4,2] @y
+y/Squeeze = tf.Squeeze(y/AddV2:0) {squeeze_dims: [1]} : float32[x.0,4,2] @y
+`,
+  },
+  {
+    pass: "sink-reshapes",
+    name: "two of equal shapes",
+    before: `graph
+input "a" = a:0
+input "b" = b:0
+output "y" = y:0
+a = input() : float32[1,6]
+b = input() : float32[1,6]
+s = const() {value: int32[2] <2, 3>} : int32[2] = (2,3)
+r = tf.Reshape(a:0, s:0) : float32[2,3]
+q = tf.Reshape(b:0, s:0) : float32[2,3]
+y = tf.Mul(r:0, q:0) : float32[2,3]
+`,
+    after: `graph
+input "a" = a:0
+input "b" = b:0
+output "y" = y/Reshape:0
+a = input() : float32[1,6]
+b = input() : float32[1,6]
+s = const() {value: int32[2] <2, 3>} : int32[2] = (2,3)
+y/Mul = tf.Mul(a:0, b:0) : float32[1,6] @y
+y/Reshape = tf.Reshape(y/Mul:0, s:0) : float32[2,3] @y
+`,
+  },
+  {
+    pass: "sink-reshapes",
+    name: "not a constant that repeats within the last dimensions, nor past what others use",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+output "z" = z:0
+x = input() : float32[x.0,6]
+s = const() {value: int32[3] <-1, 2, 3>} : int32[3] = (-1,2,3)
+c = const() {value: float32[3] <1, 2, 3>} : float32[3]
+k = const() {value: float32[2,1] <1, 2>} : float32[2,1]
+r = tf.Reshape(x:0, s:0) : float32[x.0,2,3]
+y = tf.AddV2(r:0, c:0) : float32[x.0,2,3]
+z = tf.Mul(r:0, k:0) : float32[x.0,2,3]
+`,
+  },
+  {
+    pass: "sink-reshapes",
+    name: "not where the constant covers a part of a dimension",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,6]
+s = const() {value: int32[3] <-1, 2, 3>} : int32[3] = (-1,2,3)
+c = const() {value: float32[3] <1, 2, 3>} : float32[3]
+r = tf.Reshape(x:0, s:0) : float32[x.0,2,3]
+y = tf.AddV2(r:0, c:0) : float32[x.0,2,3]
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "a scale and an offset go into the weights after them",
+    before: `${io}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+s = const() {value: float32[2] <10, 100>} : float32[2]
+t = const() {value: float32[2] <1, -1>} : float32[2]
+m = tf.Mul(x:0, s:0) : float32[x.0,2]
+a = tf.AddV2(m:0, t:0) : float32[x.0,2]
+y = tf.MatMul(a:0, w:0) {transpose_a: false, transpose_b: true} : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/AddV2:0
+x = input() : float32[x.0,2]
+y/const = const() {value: float32[2,2] <10, 200, 30, 400>} : float32[2,2] @y
+y/MatMul = tf.MatMul(x:0, y/const:0) {transpose_a: false, transpose_b: true} : float32[x.0,2] @y
+y/const_1 = const() {value: float32[2] <-1, -1>} : float32[2] @y
+y/AddV2 = tf.AddV2(y/MatMul:0, y/const_1:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "before a convolution without padding",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[1,2,2,2]
+w = const() {value: float32[1,2,2,1] <1, 2, 3, 4>} : float32[1,2,2,1]
+s = const() {value: float32[2] <10, 100>} : float32[2]
+t = const() {value: float32[2] <1, -1>} : float32[2]
+m = tf.Mul(x:0, s:0) : float32[1,2,2,2]
+a = tf.AddV2(m:0, t:0) : float32[1,2,2,2]
+y = tf.Conv2D(a:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], explicit_paddings: [], padding: "VALID", strides: [1, 1, 1, 1]} : float32[1,2,1,1]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/AddV2:0
+x = input() : float32[1,2,2,2]
+y/const = const() {value: float32[1,2,2,1] <10, 200, 30, 400>} : float32[1,2,2,1] @y
+y/Conv2D = tf.Conv2D(x:0, y/const:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], explicit_paddings: [], padding: "VALID", strides: [1, 1, 1, 1]} : float32[1,2,1,1] @y
+y/const_1 = const() {value: float32[1] <-2>} : float32[1] @y
+y/AddV2 = tf.AddV2(y/Conv2D:0, y/const_1:0) : float32[1,2,1,1] @y
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "an offset stays before a convolution that pads",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[1,2,2,2]
+w = const() {value: float32[1,2,2,1] <1, 2, 3, 4>} : float32[1,2,2,1]
+s = const() {value: float32[2] <10, 100>} : float32[2]
+t = const() {value: float32[2] <1, -1>} : float32[2]
+m = tf.Mul(x:0, s:0) : float32[1,2,2,2]
+a = tf.AddV2(m:0, t:0) : float32[1,2,2,2]
+y = tf.Conv2D(a:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], explicit_paddings: [], padding: "SAME", strides: [1, 1, 1, 1]} : float32[1,2,2,1]
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "an offset alone stays: the sum may be exact",
+    before: `${io}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+t = const() {value: float32[2] <1, -1>} : float32[2]
+a = tf.AddV2(x:0, t:0) : float32[x.0,2]
+y = tf.MatMul(a:0, w:0) {transpose_a: false, transpose_b: false} : float32[x.0,2]
+`,
+  },
+  {
+    pass: "batch-norm",
+    name: "a scale that would take the weights out of the normal range stays",
+    before: `${io}w = const() {value: float32[2,2] <1, 2, 3, 4>} : float32[2,2]
+s = const() {value: float32[] <9.999999350456404e-39>} : float32[]
+m = tf.Mul(x:0, s:0) : float32[x.0,2]
+y = tf.MatMul(m:0, w:0) {transpose_a: false, transpose_b: false} : float32[x.0,2]
+`,
+  },
+  {
+    pass: "patterns",
+    name: "a normalisation subtracts the mean first",
+    before: `${io}a = const() {value: int32[1] <1>} : int32[1] = (1)
+b = const() {value: float32[2] <1, 2>} : float32[2]
+m = tf.Mean(x:0, a:0) {keep_dims: true} : float32[x.0,1]
+s = tf.Abs(x:0) : float32[x.0,2]
+n = tf.Neg(m:0) : float32[x.0,1]
+p = tf.Mul(n:0, s:0) : float32[x.0,2]
+q = tf.AddV2(p:0, b:0) : float32[x.0,2]
+r = tf.Mul(x:0, s:0) : float32[x.0,2]
+y = tf.AddV2(r:0, q:0) : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/AddV2:0
+x = input() : float32[x.0,2]
+a = const() {value: int32[1] <1>} : int32[1] = (1)
+b = const() {value: float32[2] <1, 2>} : float32[2]
+m = tf.Mean(x:0, a:0) {keep_dims: true} : float32[x.0,1]
+s = tf.Abs(x:0) : float32[x.0,2]
+y/Sub = tf.Sub(x:0, m:0) : float32[x.0,2] @y
+y/Mul = tf.Mul(y/Sub:0, s:0) : float32[x.0,2] @y
+y/AddV2 = tf.AddV2(y/Mul:0, b:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "patterns",
+    name: "and so in the other spelling",
+    before: `${io}a = const() {value: int32[1] <1>} : int32[1] = (1)
+b = const() {value: float32[2] <1, 2>} : float32[2]
+m = tf.Mean(x:0, a:0) {keep_dims: true} : float32[x.0,1]
+s = tf.Abs(x:0) : float32[x.0,2]
+p = tf.Mul(m:0, s:0) : float32[x.0,2]
+q = tf.Sub(b:0, p:0) : float32[x.0,2]
+r = tf.Mul(s:0, x:0) : float32[x.0,2]
+y = tf.AddV2(r:0, q:0) : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/AddV2:0
+x = input() : float32[x.0,2]
+a = const() {value: int32[1] <1>} : int32[1] = (1)
+b = const() {value: float32[2] <1, 2>} : float32[2]
+m = tf.Mean(x:0, a:0) {keep_dims: true} : float32[x.0,1]
+s = tf.Abs(x:0) : float32[x.0,2]
+y/Sub = tf.Sub(x:0, m:0) : float32[x.0,2] @y
+y/Mul = tf.Mul(y/Sub:0, s:0) : float32[x.0,2] @y
+y/AddV2 = tf.AddV2(y/Mul:0, b:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "patterns",
+    name: "a dilated convolution of a sequence",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,10,1]
+b = const() {value: int32[1] <2>} : int32[1] = (2)
+p = const() {value: int32[1,2] <0, 0>} : int32[1,2]
+e = const() {value: int32[] <1>} : int32[] = (1)
+w = const() {value: float32[1,3,1,1] <1, 2, 3>} : float32[1,3,1,1]
+s = tf.SpaceToBatchND(x:0, b:0, p:0) : float32["2*x.0",5,1]
+i = tf.ExpandDims(s:0, e:0) : float32["2*x.0",1,5,1]
+v = tf.Conv2D(i:0, w:0) {data_format: "NHWC", dilations: [1, 1, 1, 1], explicit_paddings: [], padding: "VALID", strides: [1, 1, 1, 1]} : float32["2*x.0",1,3,1]
+q = tf.Squeeze(v:0) {squeeze_dims: [1]} : float32["2*x.0",3,1]
+y = tf.BatchToSpaceND(q:0, b:0, p:0) : float32[x.0,6,1]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Squeeze:0
+x = input() : float32[x.0,10,1]
+e = const() {value: int32[] <1>} : int32[] = (1)
+w = const() {value: float32[1,3,1,1] <1, 2, 3>} : float32[1,3,1,1]
+y/ExpandDims = tf.ExpandDims(x:0, e:0) : float32[x.0,1,10,1] @y
+y/Conv2D = tf.Conv2D(y/ExpandDims:0, w:0) {data_format: "NHWC", dilations: [1, 1, 2, 1], explicit_paddings: [], padding: "VALID", strides: [1, 1, 1, 1]} : float32[x.0,1,6,1] @y
+y/Squeeze = tf.Squeeze(y/Conv2D:0) {squeeze_dims: [1]} : float32[x.0,6,1] @y
+`,
+  },
 ];
 
 const passes = new Map([...sourcePasses, ...targetPasses, ...lastPasses].map((pass) => [pass.name, pass]));

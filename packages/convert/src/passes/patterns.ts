@@ -5,6 +5,7 @@
  *     0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))         →  Gelu(x), approximate
  *     x·relu6(x + 3)/6                                   →  HardSwish(x)
  *     relu(x) + α·relu(−x)                               →  PRelu(x, −α)
+ *     x·s + (−m·s + β), x·s + (β − m·s)                  →  (x − m)·s + β
  *     conv VALID(Pad(x))                                 →  conv SAME(x), where that pads the same
  *     BatchToSpaceND(conv VALID(SpaceToBatchND(x)))      →  conv VALID with dilations
  *
@@ -26,12 +27,15 @@ import {
   erfc,
   matchNode,
   mul,
+  mulInOrder,
   neg,
+  once,
   type Pattern,
   pow,
   relu,
   relu6,
   scalar,
+  sub,
   tanh,
 } from "./match.ts";
 import type {Pass, Tally} from "./pass.ts";
@@ -75,6 +79,16 @@ const rows: readonly Row[] = [
     name: "hard swish",
     pattern: either(mul(x, hardSigmoid), div(mul(x, relu6(add(x, scalar(3)))), scalar(6))),
     make: unary("tf.HardSwish"),
+  },
+  {
+    name: "normalisation",
+    pattern: either(
+      add(once(add(once(mul(neg(any("mean")), any("scale"))), any("shift"))), once(mul(any("scale"), x))),
+      ...[[any("mean"), any("scale")] as const, [any("scale"), any("mean")] as const].map(([first, second]) =>
+        add(once(sub(any("shift"), once(mulInOrder(first, second)))), once(mul(any("scale"), x))),
+      ),
+    ),
+    make: normalisation,
   },
   {name: "prelu", pattern: add(relu(x), mul(any("alpha"), relu(neg(x)))), make: prelu},
 ];
@@ -123,6 +137,12 @@ function prelu(found: Bindings, b: Rewriter): Ref | undefined {
   return b.op("tf.PRelu", [found.get("x")!, b.constant(makeTensor("float32", wide, (i) => -values[i]!))]);
 }
 
+/** The difference is exact where x is about the mean, and two operators are saved. */
+function normalisation(found: Bindings, b: Rewriter): Ref {
+  const difference = b.op("tf.Sub", [found.get("x")!, found.get("mean")!]);
+  return b.op("tf.AddV2", [b.op("tf.Mul", [difference, found.get("scale")!]), found.get("shift")!]);
+}
+
 const convolutions: ReadonlySet<string> = new Set(["tf.Conv2D", "tf.DepthwiseConv2dNative"]);
 
 /** SAME pads max((ceil(n/s) − 1)·s + k − n, 0), half of it (rounded down) before. */
@@ -150,22 +170,26 @@ function samePadding(node: Node, b: Rewriter): Ref | undefined {
 
 /**
  * A convolution over every block-th element is one with dilation `block`. The padding before it, less what is cropped
- * after it, is the padding of the dilated one: it becomes a Pad (of what the crops leave) and VALID.
+ * after it, is the padding of the dilated one: it becomes a Pad (of what the crops leave) and VALID. Convolutions of
+ * sequences have a dimension of 1 put in before, and taken out after.
  */
 function dilatedConvolution(node: Node, b: Rewriter): Ref | undefined {
   if (node.op !== "tf.BatchToSpaceND") return undefined;
-  const [conv, before] = chain(node, b);
-  if (conv === undefined || before === undefined) return undefined;
+  const found = chain(node, b);
+  if (found === undefined) return undefined;
+  const {conv, before, squeeze, expand} = found;
   const parameters = [node.inputs[1]!, node.inputs[2]!, before.inputs[1]!, before.inputs[2]!].map((ref) =>
     b.constantAt(ref),
   );
   if (!parameters.every((each) => each !== undefined)) return undefined;
   const [blockAfter, crops, block, pads] = parameters.map((each) => integers(each!));
+  const axes = expand === undefined ? [0, 1] : [0];
   const shape = b.type(before.inputs[0]!).shape;
-  const window = b.type(conv.inputs[1]!).shape;
-  if (block!.length !== 2 || block!.join() !== blockAfter!.join() || shape?.length !== 4 || !window) return undefined;
+  const window = b.type(conv.inputs[1]!).shape?.slice(2 - axes.length);
+  if (block!.length !== axes.length || block!.join() !== blockAfter!.join()) return undefined;
+  if (shape?.length !== axes.length + 2 || !window) return undefined;
   const widths = [0, 0];
-  for (const i of [0, 1]) {
+  for (const i of axes) {
     const [size, kernel] = [shape[i + 1]!, window[i]!];
     const [low, high] = [pads![2 * i]!, pads![2 * i + 1]!];
     if (!isKnown(size) || !isKnown(kernel) || crops![2 * i] !== 0) return undefined;
@@ -181,21 +205,51 @@ function dilatedConvolution(node: Node, b: Rewriter): Ref | undefined {
   const source = before.inputs[0]!;
   const padded = widths.every((width) => width === 0)
     ? source
-    : b.op("tf.Pad", [source, b.constant(int32Tensor(widths, [4, 2]))]);
-  const attributes: Attributes = {...conv.attributes, dilations: [1, block![0]!, block![1]!, 1], padding: "VALID"};
-  return b.op(conv.op, [padded, conv.inputs[1]!], attributes);
+    : b.op("tf.Pad", [source, b.constant(int32Tensor(widths, [axes.length + 2, 2]))]);
+  const dilations = expand === undefined ? [1, block![0]!, block![1]!, 1] : [1, 1, block![0]!, 1];
+  const attributes: Attributes = {...conv.attributes, dilations, padding: "VALID"};
+  const image = expand === undefined ? padded : b.op(expand.op, [padded, ...expand.inputs.slice(1)], expand.attributes);
+  const result = b.op(conv.op, [image, conv.inputs[1]!], attributes);
+  return squeeze === undefined ? result : b.op(squeeze.op, [result, ...squeeze.inputs.slice(1)], squeeze.attributes);
+}
+
+interface Chain {
+  readonly before: Node;
+  readonly expand: Node | undefined;
+  readonly conv: Node;
+  readonly squeeze: Node | undefined;
 }
 
 /** The convolution before a BatchToSpaceND and the SpaceToBatchND before that. */
-function chain(node: Node, b: Rewriter): readonly [Node | undefined, Node | undefined] {
-  const conv = b.producer(node.inputs[0]!);
-  if (conv === undefined || b.uses(node.inputs[0]!) > 1) return [undefined, undefined];
-  if (conv.op !== "tf.Conv2D" && conv.op !== "tf.DepthwiseConv2dNative") return [undefined, undefined];
+function chain(node: Node, b: Rewriter): Chain | undefined {
+  const last = soleProducer(node.inputs[0]!, b);
+  const squeeze = last?.op === "tf.Squeeze" && isRowOf(last, last.inputs[0]!, b) ? last : undefined;
+  const conv = squeeze === undefined ? last : soleProducer(squeeze.inputs[0]!, b);
+  if (conv === undefined || !convolutions.has(conv.op)) return undefined;
   const {padding, data_format: format, strides, dilations} = conv.attributes;
   const isPlain =
     padding === "VALID" &&
     format === "NHWC" &&
     [strides, dilations].every((each) => (each as number[]).every((value) => value === 1));
-  const before = b.producer(conv.inputs[0]!);
-  return isPlain && before?.op === "tf.SpaceToBatchND" ? [conv, before] : [undefined, undefined];
+  if (!isPlain) return undefined;
+  const first = b.producer(conv.inputs[0]!);
+  const expand = first?.op === "tf.ExpandDims" && isRowOf(first, conv.inputs[0]!, b) ? first : undefined;
+  const before = expand === undefined ? first : b.producer(expand.inputs[0]!);
+  if ((expand === undefined) !== (squeeze === undefined) || before?.op !== "tf.SpaceToBatchND") return undefined;
+  return {before, expand, conv, squeeze};
+}
+
+function soleProducer(ref: Ref, b: Rewriter): Node | undefined {
+  return b.uses(ref) === 1 && !b.isOutput(ref) ? b.producer(ref) : undefined;
+}
+
+/** Whether an ExpandDims or Squeeze is one of the height: `image` is [batch, 1, width, channels]. */
+function isRowOf(node: Node, image: Ref, b: Rewriter): boolean {
+  if (b.type(image).shape?.length !== 4 || b.type(image).shape![1] !== 1) return false;
+  if (node.op === "tf.Squeeze") {
+    const axes = node.attributes.squeeze_dims as readonly number[];
+    return axes.length === 1 && (axes[0] === 1 || axes[0] === -3);
+  }
+  const axis = b.constantAt(node.inputs[1]!);
+  return axis !== undefined && [1, -3].includes(integers(axis)[0]!);
 }

@@ -13,43 +13,10 @@ import {type Node, originOf, type Ref} from "../ir/graph.ts";
 import {int32Tensor, transposeTensor} from "../ops/elements.ts";
 import {integers} from "../ops/shapes.ts";
 import {tfTable} from "../ops/tf/index.ts";
+import {binaryOperators, unaryOperators} from "./elementwise.ts";
 import {transpose} from "./layout.ts";
 import type {Pass} from "./pass.ts";
 
-const unary = new Set(
-  [
-    "Abs",
-    "Neg",
-    "Sign",
-    "Square",
-    "Sqrt",
-    "Rsqrt",
-    "Exp",
-    "Log",
-    "Tanh",
-    "Sigmoid",
-    "Relu",
-    "Relu6",
-    "LeakyRelu",
-    "Elu",
-    "Selu",
-    "Softplus",
-    "Softsign",
-    "Erf",
-    "Floor",
-    "Ceil",
-    "Round",
-    "Cast",
-    "Identity",
-    "Log1p",
-    "Expm1",
-  ].map((name) => `tf.${name}`),
-);
-const binary = new Set(
-  ["Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "Pow", "SquaredDifference"].map(
-    (name) => `tf.${name}`,
-  ),
-);
 const reducers = new Set(["Mean", "Sum", "Max", "Min"].map((name) => `tf.${name}`));
 
 export const transposes: Pass = {
@@ -83,12 +50,12 @@ function move(node: Node, b: Rewriter): Ref | undefined {
   if (x === undefined) return undefined;
   if (node.op === "tf.Transpose") return join(node, b);
   // Levels of what is computed are one for all elements.
-  const isUnary = unary.has(node.op) || node.op === "tf.OnLevels";
+  const isUnary = unaryOperators.has(node.op) || node.op === "tf.OnLevels";
   if (isUnary) {
     const found = transposed(b, x);
     return found && transpose(b, b.op(node.op, [found.source], node.attributes), found.order);
   }
-  if (binary.has(node.op)) return moveBinary(node, b);
+  if (binaryOperators.has(node.op)) return moveBinary(node, b);
   if (node.op === "tf.ConcatV2") return moveConcat(node, b);
   if (reducers.has(node.op)) return moveReduce(node, b);
   if (node.op === "tf.Pad") return movePad(node, b);
