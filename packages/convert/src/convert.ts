@@ -13,7 +13,7 @@ import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {lastPasses, type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {tallyOf} from "./passes/narrow.ts";
-import {describeQuantisation} from "./quantise/describe.ts";
+import {describeQuantisation, quantisationNotes} from "./quantise/describe.ts";
 import {type Quantize, quantisePasses} from "./quantise/index.ts";
 import type {IoType} from "./quantise/interface.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
@@ -150,6 +150,7 @@ export function convertSource(
   const fused = run(lowered.graph, [...quantisation.lowered, ...targetPasses]);
   for (const [what, nodes] of findDecomposed(prepared, fused)) change("decomposed", what, nodes);
   const finished = run(fused, [...quantisation.fused, ...lastPasses]);
+  const quantised = options.quantize && describeQuantisation(finished, options.quantize);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
 
@@ -158,13 +159,13 @@ export function convertSource(
     report: {
       format: source.format,
       changes: [...changes.values()],
-      notes: [...source.notes, ...lowered.notes, ...passNotes],
+      notes: [...source.notes, ...lowered.notes, ...passNotes, ...quantisationNotes(quantised)],
       sourceOperators: countBy(
         [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
       ),
       operators: countBy([...allNodes(finished)].filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
       modelBytes: model.length,
-      ...(options.quantize && {quantisation: describeQuantisation(finished, options.quantize)}),
+      ...(quantised && {quantisation: quantised}),
     },
     signature: {
       name: source.name,

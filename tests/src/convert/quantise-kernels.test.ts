@@ -320,19 +320,19 @@ const products: readonly Product[] = [
     name: "depthwise",
     x: [2, 9, 9, 128],
     nodes: depthwise([3, 3, 128, 1], `${strides(2, 2)} ${padding("VALID")}`),
-    operators: {DEPTHWISE_CONV_2D: 1},
+    operators: {DEPTHWISE_CONV_2D: 1, DEQUANTIZE: 1},
   },
   {
     name: "depthwise, several filters a channel",
     x: [2, 9, 9, 64],
     nodes: depthwise([3, 3, 64, 2], `${strides(1, 1)} ${padding("SAME")}`),
-    operators: {DEPTHWISE_CONV_2D: 1},
+    operators: {DEPTHWISE_CONV_2D: 1, DEQUANTIZE: 1},
   },
   {
     name: "depthwise, dilated",
     x: [2, 9, 9, 128],
     nodes: depthwise([3, 3, 128, 1], `${strides(1, 1)} ${padding("VALID")} ${dilations}`),
-    operators: {DEPTHWISE_CONV_2D: 1},
+    operators: {DEPTHWISE_CONV_2D: 1, DEQUANTIZE: 1},
   },
   {
     name: "transposed",

@@ -163,9 +163,9 @@ export const convertCommand = defineCommand({
   },
 });
 
-function quantisationJson({mode, constants, operators}: QuantisationReport): JsonValue {
+function quantisationJson({mode, constants, levels, operators}: QuantisationReport): JsonValue {
   const tensors = constants.map(({name, dtype, elements, scales}) => ({name, dtype, elements, scales}));
-  return {mode, constants: tensors, operators};
+  return {mode, constants: tensors, levels, operators};
 }
 
 /** `quantised  27 constants: 25 int8, 2 int32; operators CONV_2D ×12`. */

@@ -8,6 +8,8 @@ export interface QuantisationReport {
   readonly mode: Quantize;
   /** Constants that aren't float32 any more: weights, and biases of integer operators. */
   readonly constants: readonly QuantisedConstant[];
+  /** Values that are computed, or come in, as quantised integers. */
+  readonly levels: number;
   /** Operators that compute with quantised integers. */
   readonly operators: Readonly<Record<string, number>>;
 }
@@ -32,5 +34,18 @@ export function describeQuantisation(graph: Graph, mode: Quantize): Quantisation
   const operators = nodes.filter(
     (node) => !["const", "input"].includes(node.op) && !conversions.has(node.op) && node.outputs[0]?.quantisation,
   );
-  return {mode, constants, operators: countBy(operators.map((node) => node.op.replace(/^tfl\./, "")))};
+  const levels = nodes.filter((node) => node.op !== "const" && node.outputs[0]?.quantisation).length;
+  return {mode, constants, levels, operators: countBy(operators.map((node) => node.op.replace(/^tfl\./, "")))};
+}
+
+const nothing: Readonly<Record<Quantize, string>> = {
+  weights: "no weights of products have 1024 elements or more",
+  float16: "no constants have 128 elements or more, within the range of float16",
+  keep: "the graph has no fake quantisation by constant ranges of up to 8 bits",
+};
+
+/** Who asked for quantisation is told if there was nothing to quantise. */
+export function quantisationNotes(report: QuantisationReport | undefined): readonly string[] {
+  if (report === undefined || report.constants.length > 0 || report.levels > 0) return [];
+  return [`nothing was quantised: ${nothing[report.mode]}`];
 }

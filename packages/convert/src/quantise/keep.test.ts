@@ -1,6 +1,7 @@
 /** What `quantize: "keep"` does, step by step, on the text of the IR. */
 import assert from "node:assert/strict";
 import {test} from "node:test";
+import {convert} from "../convert.ts";
 import {ConvertError} from "../convert-error.ts";
 import type {Graph} from "../ir/graph.ts";
 import {parseGraph, printGraph} from "../ir/text.ts";
@@ -8,6 +9,7 @@ import {verifyGraph} from "../ir/verify.ts";
 import {lowerGraph} from "../lower/index.ts";
 import {type Pass, runPass} from "../passes/pass.ts";
 import {pruneGraph} from "../passes/prune.ts";
+import {smallNet} from "../testing/graphs.ts";
 import {quantisedInterface} from "./interface.ts";
 import {quantiseOperators} from "./operators.ts";
 import {foldRanges, keepRanges} from "./ranges.ts";
@@ -330,4 +332,17 @@ test("int8-interface: what isn't rounded stays float32, and is told", () => {
       'output "y" stays float32: the graph doesn\'t round it to levels last',
     ],
   });
+});
+
+test("nothing to quantise is told", () => {
+  const graph = new TextEncoder().encode(smallNet);
+  for (const quantize of ["weights", "float16", "keep"] as const) {
+    const {report} = convert(graph, {quantize});
+    assert.ok(
+      report.notes.some((note) => note.startsWith("nothing was quantised")),
+      quantize,
+    );
+    assert.deepEqual(report.quantisation, {mode: quantize, constants: [], levels: 0, operators: {}});
+  }
+  assert.equal(convert(graph).report.quantisation, undefined);
 });

@@ -95,6 +95,8 @@ function fakeQuantised(node: Node, site: Site): Levels | string {
 function quantizedAndBack(_: Node, site: Site): Levels | string {
   const {levels, isGiven, axis, bits} = dequantizedOptions(site);
   if (bits > 8) return `${bits} bits; int8 has 8`;
+  const {dtype} = site.inputs[0]!;
+  if (dtype !== "float32") return `its numbers are ${dtype}`;
   const [x, low, high] = site.constants;
   if (isGiven ? low === undefined || high === undefined : x === undefined) return "its range is computed";
   const ends = isGiven

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
 import {encodeHex} from "@tf-trusted/core";
-import {Tensor} from "@tf-trusted/tensor";
+import {numberToFloat16, Tensor} from "@tf-trusted/tensor";
 import fc from "fast-check";
 import {parseGraph, printGraph} from "../ir/text.ts";
 import {verifyGraph} from "../ir/verify.ts";
 import {runPass} from "../passes/pass.ts";
 import {pruneGraph} from "../passes/prune.ts";
-import {float16Weights} from "./float16.ts";
+import {asFloat16, float16Weights} from "./float16.ts";
 import {symmetricInt8} from "./levels.ts";
 import {quantiseWeights} from "./weights.ts";
 
@@ -119,6 +119,23 @@ test("float16-weights: constants are dequantised before what uses them", () => {
   assert.match(text, /tfl\.FULLY_CONNECTED\(x:0, w\/DEQUANTIZE:0, _:0\) {asymmetricQuantizeInputs: false/);
 });
 
+test("float16-weights: small constants stay, but for biases beside such weights", () => {
+  const biased = (rows: string, values: Float32Array) =>
+    graphOf([
+      constant("w", `${rows},256`, values),
+      `b = const() {value: float32[${rows}] <${Array.from({length: Number(rows)}, (_, i) => i)}>} : float32[${rows}]`,
+      `y = ${dense.replace("_:0", "b:0")} : float32[x.0,${rows}]`,
+    ]);
+  const {text} = run(float16Weights, biased("4", matrix()));
+  assert.match(text, /b\/float16 = const\(\) {value: float16\[4\] #0000003c00400042}/);
+  assert.match(text, /tfl\.FULLY_CONNECTED\(x:0, w\/DEQUANTIZE:0, b\/DEQUANTIZE:0\)/);
+  const small = graphOf([
+    "b = const() {value: float32[2] <1, 2>} : float32[2]",
+    'y = tfl.ADD(x:0, b:0) {fusedActivationFunction: "NONE"} : float32[x.0,256]',
+  ]);
+  assert.equal(run(float16Weights, small).text, small);
+});
+
 test("float16-weights: what is beyond its range stays, and is told", () => {
   const graph = (values: Float32Array) => graphOf([constant("w", "4,256", values), `y = ${dense} : float32[x.0,4]`]);
   const cases: readonly (readonly [number, string])[] = [
@@ -149,6 +166,23 @@ test("symmetricInt8: no number is further away than half a step of its channel",
         const step = scale[channel]!;
         assert.ok(Math.abs(level) <= 127);
         assert.ok(Math.abs(level * step - wanted) <= step * 0.50001, `${wanted} became ${level}·${step}`);
+      }
+    }),
+  );
+});
+
+test("float16 of any bits is that of the number", () => {
+  const words = fc.array(fc.integer({min: 0, max: 0xffffffff}), {minLength: 1, maxLength: 50});
+  const ties = fc.array(
+    fc.nat(0x7fff).map((half) => ((half << 13) + 0x38001000) >>> 0),
+    {minLength: 1},
+  );
+  fc.assert(
+    fc.property(fc.oneof(words, ties), (values) => {
+      const numbers = new Float32Array(Uint32Array.from(values).buffer);
+      const found = asFloat16(Tensor.from(numbers)).data as Uint16Array;
+      for (const [i, bits] of found.entries()) {
+        if (!Number.isNaN(numbers[i])) assert.equal(bits, numberToFloat16(numbers[i]!), String(numbers[i]));
       }
     }),
   );
