@@ -231,6 +231,66 @@ export const attestationCodes = {
     when: "The platform is older than every level that the TCB info lists.",
     todo: "Update BIOS, microcode and platform software.",
   },
+  SNP_REPORT_FORMAT: {
+    family: "FORMAT",
+    when: "The SNP report isn't 1184 bytes long, or has something in bytes that are reserved.",
+    todo: "Check that the report was transported whole, as raw bytes; of a longer blob only the report.",
+  },
+  SNP_REPORT_VERSION: {
+    family: "VERSION",
+    when: "The SNP report has another version than the supported ones.",
+    todo: "Update the firmware, or this verifier.",
+  },
+  SNP_SIGNATURE_ALGORITHM: {
+    family: "SIGNATURE_ALGORITHM",
+    when: "The SNP report says that it isn't signed with ECDSA P-384 and SHA-384.",
+    todo: "Do not trust this guest: no known firmware signs in another way.",
+  },
+  SNP_SIGNING_KEY: {
+    family: "SIGNING_KEY",
+    when: "The report names another kind of signing key (VCEK, VLEK) than the certificate is for, or none.",
+    todo: "Send the certificate of the key that signs on this host.",
+  },
+  SNP_PRODUCT_MISMATCH: {
+    family: "PRODUCT_MISMATCH",
+    when: "Report, certificate and root are not all of one product line of processors.",
+    todo: "Fetch the chain for the product that the step shows.",
+  },
+  SNP_VCEK_EXTENSION: {
+    family: "FORMAT",
+    when: "The certificate of the signing key lacks AMD's extensions, or one is malformed.",
+    todo: "Check which certificate the host sends.",
+  },
+  SNP_REPORT_SIGNATURE: {
+    family: "REPORT_SIGNATURE",
+    when: "The SNP report wasn't signed by the key of the certificate.",
+    todo: "Do not trust this guest: the report was altered, or is another machine's.",
+  },
+  SNP_CHIP_ID: {
+    family: "CHIP_ID_MISMATCH",
+    when: "The report is of another chip than the certificate, or hides which it is.",
+    todo: "Fetch the VCEK of this chip; switch MASK_CHIP_ID off on the host.",
+  },
+  SNP_TCB_MISMATCH: {
+    family: "TCB_MISMATCH",
+    when: "The report claims another firmware than the one that the certificate's key belongs to.",
+    todo: "Fetch the VCEK for the reported TCB.",
+  },
+  SNP_TCB_TOO_LOW: {
+    family: "TCB_TOO_LOW",
+    when: "A part of the platform's firmware is older than the policy asks for.",
+    todo: "Update the host's firmware and microcode.",
+  },
+  SNP_GUEST_POLICY: {
+    family: "POLICY",
+    when: "The guest's policy or its privilege level allows what the policy here doesn't: a migration agent, SMT, a VMPL.",
+    todo: "Launch the guest with a stricter policy, or ask for the report at a more privileged level.",
+  },
+  GUEST_SVN: {
+    family: "MEASUREMENT",
+    when: "The guest is an older version than the policy asks for.",
+    todo: "Update the guest.",
+  },
   TDX_MODULE: {
     family: "TDX_MODULE",
     when: "The TDX module has no identity in the TCB info, another signer, or attributes that aren't zero.",

@@ -9,7 +9,7 @@ import {
   allChecks,
   attestationCodes,
   checksOf,
-  type Evidence,
+  type DcapEvidence,
   type Policy,
   type PolicyInput,
   parsePolicy,
@@ -115,31 +115,31 @@ const forgeries: readonly Forgery[] = [
     name: "unknown kind",
     gives: "evidence-kind: EVIDENCE_KIND",
     make: nothing,
-    edit: (f) => ({...f, evidence: {...f.evidence, kind: "sev-snp"} as unknown as Evidence}),
+    edit: (f) => ({...f, evidence: {...f.evidence, kind: "sev-snp"} as unknown as DcapEvidence}),
   },
   {
     name: "kind of another type",
     gives: "evidence-kind: EVIDENCE_KIND",
     make: nothing,
-    edit: (f) => ({...f, evidence: {...f.evidence, kind: 1n} as unknown as Evidence}),
+    edit: (f) => ({...f, evidence: {...f.evidence, kind: 1n} as unknown as DcapEvidence}),
   },
   {
     name: "no evidence at all",
     gives: "evidence-kind: EVIDENCE_KIND",
     make: nothing,
-    edit: (f) => ({...f, evidence: null as unknown as Evidence}),
+    edit: (f) => ({...f, evidence: null as unknown as DcapEvidence}),
   },
   {
     name: "quote as text",
     gives: "evidence-kind: EVIDENCE_KIND",
     make: nothing,
-    edit: (f) => ({...f, evidence: {...f.evidence, quote: "AAAA"} as unknown as Evidence}),
+    edit: (f) => ({...f, evidence: {...f.evidence, quote: "AAAA"} as unknown as DcapEvidence}),
   },
   {
     name: "collateral as text",
     gives: "evidence-kind: EVIDENCE_KIND",
     make: nothing,
-    edit: (f) => ({...f, evidence: {...f.evidence, collateral: {tcbInfo: "{}"}} as unknown as Evidence}),
+    edit: (f) => ({...f, evidence: {...f.evidence, collateral: {tcbInfo: "{}"}} as unknown as DcapEvidence}),
   },
   {
     name: "huge quote",
@@ -953,7 +953,10 @@ test("every code of every check has its forgery", () => {
   // stands among the identities considered, as the test of several identities shows.
   // The parser refuses trailing bytes that no identity allows, so that the policy's own check needs two as well.
   assert.deepEqual(missing, ["policy-root: POLICY_ROOT", "policy-trailing-bytes: QUOTE_FORMAT"]);
-  const used = new Set([...[allChecks, checksOf("tdx")].flat().flatMap(({codes}) => codes), "INTERNAL"]);
+  const used = new Set([
+    ...[allChecks, checksOf("tdx"), checksOf("snp")].flat().flatMap(({codes}) => codes),
+    "INTERNAL",
+  ]);
   assert.deepEqual(
     Object.keys(attestationCodes).filter((code) => !used.has(code as AttestationCode)),
     [],

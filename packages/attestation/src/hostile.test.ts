@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {before, test} from "node:test";
 import fc from "fast-check";
-import {type Evidence, type Report, type SgxCollateral, verifyEvidence} from "./index.ts";
+import {type DcapEvidence, type Report, type SgxCollateral, verifyEvidence} from "./index.ts";
 import {type ForgedCase, forge, makeWorld} from "./testing/forge.ts";
 
 let healthy: ForgedCase;
@@ -28,7 +28,7 @@ function bytesOf(part: Part): Uint8Array {
   return part === "quote" ? healthy.evidence.quote : healthy.evidence.collateral[part as keyof SgxCollateral]!;
 }
 
-function withPart(part: Part, bytes: Uint8Array): Evidence {
+function withPart(part: Part, bytes: Uint8Array): DcapEvidence {
   const {evidence} = healthy;
   return part === "quote"
     ? {...evidence, quote: bytes}
@@ -120,7 +120,7 @@ test("made-up parts are refused", async () => {
 test("anything at all as evidence is refused", async () => {
   await fc.assert(
     fc.asyncProperty(fc.anything(), async (evidence) => {
-      const report = await verifyEvidence(evidence as Evidence, healthy.options);
+      const report = await verifyEvidence(evidence as DcapEvidence, healthy.options);
       assert.deepEqual([report.verdict, report.code], ["refused", "EVIDENCE_KIND"]);
     }),
     {numRuns: 300},

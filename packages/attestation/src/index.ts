@@ -6,10 +6,13 @@ export {acceptableTcbStatuses, platformTcbStatuses, type TcbStatus} from "./coll
 export type {TrustedRoot} from "./evidence/dcap/facts.ts";
 export {enclaveReport, quoteHeader} from "./evidence/dcap/layout.ts";
 export type {
+  DcapEvidence,
   Evidence,
   SgxCollateral,
   SgxQuoteEvidence,
   SgxQuoteV3Evidence,
+  SnpCollateral,
+  SnpReportEvidence,
   TdxQuoteEvidence,
 } from "./evidence/evidence.ts";
 export {quoteSignature} from "./evidence/sgx/layout.ts";

@@ -5,11 +5,14 @@ import type {TrailingBytes} from "./evidence/dcap/quote.ts";
 import type {Evidence, SgxCollateral} from "./evidence/evidence.ts";
 import {sgxForms} from "./evidence/sgx/parse.ts";
 import {sgxChecks} from "./evidence/sgx/verify.ts";
+import {type GenuineSnp, snpChecks} from "./evidence/snp/verify.ts";
 import {tdxChecks} from "./evidence/tdx/verify.ts";
 import {type GenuineSgx, sgxPolicyChecks} from "./policy/match.ts";
+import {snpPolicyChecks} from "./policy/match-snp.ts";
 import {type GenuineTdx, tdxPolicyChecks} from "./policy/match-tdx.ts";
 import type {Policy, Tee} from "./policy/schema.ts";
 import {type Description, describeSgx, describeTdx} from "./report/describe-dcap.ts";
+import {describeSnp} from "./report/describe-snp.ts";
 
 /** A copy of evidence, taken at the door. */
 export interface EvidenceSnapshot {
@@ -41,6 +44,7 @@ export const evidenceKinds: Readonly<Record<Evidence["kind"], EvidenceKind>> = {
   "sgx-quote-v3": {tee: "sgx", main: "quote", parts: dcapParts},
   "sgx-quote": {tee: "sgx", main: "quote", parts: dcapParts},
   "tdx-quote": {tee: "tdx", main: "quote", parts: dcapParts},
+  "snp-report": {tee: "snp", main: "report", parts: ["vcek", "amdChain", "amdCrl"]},
 };
 
 // biome-ignore lint/suspicious/noExplicitAny: each row's facts meet their types where its sequences are built
@@ -95,6 +99,15 @@ export const teeVerifiers = {
     reportData: (facts) => (facts as GenuineTdx).td.reportData,
     isGenuine: (facts) => "tcb" in facts,
     describe: describeTdx,
+  },
+  snp: {
+    tee: "snp",
+    checks: snpChecks,
+    policyChecks: snpPolicyChecks,
+    start: ({bytes, collateral}, _policy, trustedRoots, at) => ({reportBytes: bytes, collateral, trustedRoots, at}),
+    reportData: (facts) => (facts as GenuineSnp).guest.reportData,
+    isGenuine: (facts) => "datesChecked" in facts,
+    describe: describeSnp,
   },
 } as const satisfies Readonly<Partial<Record<Tee, TeeVerifier>>>;
 

@@ -21,7 +21,7 @@ import {
 } from "@bufbuild/protobuf";
 import {
   createSimulatedPlatform,
-  type Evidence,
+  type DcapEvidence,
   type PolicyInput,
   type SimulatedPlatform,
 } from "@tf-trusted/attestation";
@@ -64,7 +64,7 @@ export interface Asked {
 }
 
 export interface Answer {
-  readonly evidence: Evidence;
+  readonly evidence: DcapEvidence;
   readonly claims: Uint8Array;
 }
 

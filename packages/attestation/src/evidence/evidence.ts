@@ -3,7 +3,27 @@
  * to judge it. Everything is bytes as received; nothing here is trusted.
  */
 
-export type Evidence = SgxQuoteV3Evidence | SgxQuoteEvidence | TdxQuoteEvidence;
+export type Evidence = DcapEvidence | SnpReportEvidence;
+
+/** Quotes of Intel's data center attestation. */
+export type DcapEvidence = SgxQuoteV3Evidence | SgxQuoteEvidence | TdxQuoteEvidence;
+
+/** An attestation report of AMD SEV-SNP, version 2 to 5. */
+export interface SnpReportEvidence {
+  readonly kind: "snp-report";
+  readonly report: Uint8Array;
+  readonly collateral: SnpCollateral;
+}
+
+/** What AMD's key distribution service (KDS) or the host's certificate table gives. */
+export interface SnpCollateral {
+  /** DER or PEM: the key that signed the report, of a chip (VCEK) or of a cloud provider (VLEK). */
+  readonly vcek?: Uint8Array;
+  /** PEM: the intermediate (ASK or ASVK) and AMD's root (ARK), in any order. */
+  readonly amdChain?: Uint8Array;
+  /** DER, of the root. Where it is given, nothing on it is accepted. */
+  readonly amdCrl?: Uint8Array;
+}
 
 /** An SGX quote of version 3, 4 or 5. */
 export interface SgxQuoteEvidence {

@@ -1,5 +1,5 @@
 /** Writes the X.509 certificates and CRLs of the simulated vendor (RFC 5280), in the form of Intel's. */
-import {sha256} from "@tf-trusted/core";
+import {parseHex, sha256} from "@tf-trusted/core";
 import {contextTag} from "../der/reader.ts";
 import {
   derBitString,
@@ -43,7 +43,7 @@ export interface CertificateRequest {
 /** Nobody can take these names for a vendor's; trust hangs on the root key anyway. */
 const ORGANISATION = "TF Trusted simulation, no protection";
 const nameOids = {commonName: "2.5.4.3", organization: "2.5.4.10"} as const;
-const signatureAlgorithm = derSequence(derOid(keyAlgorithms["ECDSA P-256"].signatureOid));
+const signatureAlgorithm = derSequence(parseHex(keyAlgorithms["ECDSA P-256"].signatureIdentifiers[0]));
 
 export async function encodeCertificate(request: CertificateRequest): Promise<Uint8Array<ArrayBuffer>> {
   const {subject, publicKey, issuer, issuerKey, validity, pathLength, extensions = []} = request;

@@ -11,7 +11,7 @@ import {
   quoteHeader,
 } from "../evidence/dcap/layout.ts";
 import {SGX_EXTENSION} from "../evidence/dcap/pck-extension.ts";
-import type {Evidence, SgxCollateral} from "../evidence/evidence.ts";
+import type {DcapEvidence, SgxCollateral} from "../evidence/evidence.ts";
 import {parsePolicy} from "../policy/parse.ts";
 import type {PolicyInput} from "../policy/schema.ts";
 import {type CertificateRequest, encodeCertificate, encodePckExtension} from "../simulated/certificates.ts";
@@ -60,7 +60,7 @@ export interface Changes {
 }
 
 export interface ForgedCase {
-  readonly evidence: Evidence;
+  readonly evidence: DcapEvidence;
   readonly options: VerifyOptions;
 }
 

@@ -7,6 +7,7 @@ import {
   type PolicyInput,
   parsePolicy,
   type Report,
+  type VendorRoot,
   vendorRoots,
   verifyEvidence,
 } from "../index.ts";
@@ -62,6 +63,10 @@ function evidenceOf({tee}: VectorCase, read: VectorReader): Evidence {
   const bytes = read("evidence") ?? new Uint8Array(0);
   const some = (parts: Readonly<Record<string, Uint8Array | undefined>>) =>
     Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
+  if (tee === "snp") {
+    const snp = some({vcek: read("vcek"), amdChain: read("amdChain")});
+    return {kind: "snp-report", report: bytes, collateral: snp};
+  }
   if (tee !== "sgx" && tee !== "tdx") throw new Error(`no evidence of the kind ${tee}`);
   const collateral = some({
     tcbInfo: read("tcbInfo"),
@@ -122,6 +127,14 @@ function identityOf({tee, policy}: VectorCase, bytes: Uint8Array, root: Identity
         ...given({rtmr0: "rtmr0", rtmr1: "rtmr1", rtmr2: "rtmr2", rtmr3: "rtmr3", mrServiceTd: "mrServiceTd"}),
       };
     },
+    snp: () => ({
+      // A policy that pairs a product with the root of another one isn't even read.
+      product: (typeof root === "string" && (vendorRoots[root] as VendorRoot).product) || policy.product,
+      measurement: policy.measurement ?? [hexAt(0x90, 0xc0)],
+      maximumVmpl: policy.maxVmpl ?? 3,
+      allowMigrationAgent: policy.allowMigrationAgent ?? true,
+      ...given({minReportedTcb: "minimumReportedTcb"}),
+    }),
   };
   return {...common, ...forms[tee]?.()} as IdentityInput;
 }

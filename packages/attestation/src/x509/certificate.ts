@@ -132,13 +132,15 @@ function readCertificate(der: Uint8Array): Certificate {
   });
 }
 
-/** Checks that an AlgorithmIdentifier is one that we verify. ECDSA has no parameters (RFC 5758 §3.2). */
+/** Checks that an AlgorithmIdentifier, with its parameters, is one that we verify. */
 export function readSignatureAlgorithm(content: Uint8Array): void {
-  const reader = new DerReader(content, "signature algorithm");
-  const oid = reader.oid();
-  reader.end();
-  if (!Object.values(keyAlgorithms).some((row) => row.signatureOid === oid)) {
-    throw unexpected("DER_INVALID", `the signature algorithm ${oid}`, Object.keys(keyAlgorithms).join(" or "));
+  const identifier = encodeHex(content);
+  if (
+    !Object.values(keyAlgorithms).some((row): boolean =>
+      (row.signatureIdentifiers as readonly string[]).includes(identifier),
+    )
+  ) {
+    throw unexpected("DER_INVALID", `the signature algorithm ${identifier}`, Object.keys(keyAlgorithms).join(" or "));
   }
 }
 

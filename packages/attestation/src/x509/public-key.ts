@@ -7,15 +7,25 @@ import {unexpected} from "../attestation-error.ts";
 import {DerReader, derTag} from "../der/reader.ts";
 
 interface KeyAlgorithm {
-  /** `AlgorithmIdentifier` of the SubjectPublicKeyInfo, as hex of its DER (RFC 5480 §2.1.1). */
+  /** `AlgorithmIdentifier` of the SubjectPublicKeyInfo, as hex of its DER (RFC 5480 §2.1.1, RFC 8017 A.1). */
   readonly identifier: string;
+  /** Of the key itself: an uncompressed point, or an RSAPublicKey in DER. */
   readonly keyBytes: number;
-  readonly coordinateBytes: number;
-  readonly importParameters: EcKeyImportParams;
-  readonly verifyParameters: EcdsaParams;
-  /** OID of the X.509 signature algorithm that such a key signs with (RFC 5758 §3.2). */
-  readonly signatureOid: string;
+  /** Of r and of s; `null` for RSA, whose signatures are one number. */
+  readonly coordinateBytes: number | null;
+  readonly importParameters: EcKeyImportParams | RsaHashedImportParams;
+  readonly verifyParameters: EcdsaParams | RsaPssParams;
+  /** `AlgorithmIdentifier` of the X.509 signatures that such a key makes, its content as hex of DER (RFC 5758 §3.2, RFC 4055 §3.1). */
+  readonly signatureIdentifiers: readonly string[];
 }
+
+const pssParameters =
+  "a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130";
+/** SHA-384 with MGF1 over it and a salt of 48 bytes; AMD writes the default trailer out, which DER leaves out. */
+const pssSha384 = [
+  `06092a864886f70d01010a3034${pssParameters}`,
+  `06092a864886f70d01010a3039${pssParameters}a303020101`,
+];
 
 export const keyAlgorithms = {
   "ECDSA P-256": {
@@ -24,7 +34,23 @@ export const keyAlgorithms = {
     coordinateBytes: 32,
     importParameters: {name: "ECDSA", namedCurve: "P-256"},
     verifyParameters: {name: "ECDSA", hash: "SHA-256"},
-    signatureOid: "1.2.840.10045.4.3.2",
+    signatureIdentifiers: ["06082a8648ce3d040302"],
+  },
+  "ECDSA P-384": {
+    identifier: "301006072a8648ce3d020106052b81040022",
+    keyBytes: 97,
+    coordinateBytes: 48,
+    importParameters: {name: "ECDSA", namedCurve: "P-384"},
+    verifyParameters: {name: "ECDSA", hash: "SHA-384"},
+    signatureIdentifiers: ["06082a8648ce3d040303"],
+  },
+  "RSA-4096 PSS": {
+    identifier: "300d06092a864886f70d0101010500",
+    keyBytes: 526,
+    coordinateBytes: null,
+    importParameters: {name: "RSA-PSS", hash: "SHA-384"},
+    verifyParameters: {name: "RSA-PSS", saltLength: 48},
+    signatureIdentifiers: pssSha384,
   },
 } as const satisfies Readonly<Record<string, KeyAlgorithm>>;
 
@@ -34,7 +60,7 @@ export interface PublicKey {
   readonly algorithm: KeyAlgorithmName;
   /** SubjectPublicKeyInfo in DER: what roots are pinned by. */
   readonly spki: Uint8Array;
-  /** Uncompressed point, 04 ‖ x ‖ y. */
+  /** Uncompressed point, 04 ‖ x ‖ y; of RSA the RSAPublicKey. */
   readonly point: Uint8Array;
 }
 
@@ -48,8 +74,13 @@ export function parsePublicKey(spki: Uint8Array): PublicKey {
   body.end();
   for (const [name, row] of Object.entries(keyAlgorithms)) {
     if (row.identifier !== identifier) continue;
-    if (point.length !== row.keyBytes || point[0] !== 4) {
-      throw unexpected("DER_INVALID", `a ${name} key of ${point.length} bytes`, `04 and ${row.keyBytes - 1} bytes`);
+    const first = row.coordinateBytes === null ? derTag.SEQUENCE : 4;
+    if (point.length !== row.keyBytes || point[0] !== first) {
+      throw unexpected(
+        "DER_INVALID",
+        `a ${name} key of ${point.length} bytes`,
+        `${row.keyBytes} bytes, ${first} first`,
+      );
     }
     return Object.freeze({algorithm: name as KeyAlgorithmName, spki, point});
   }
@@ -70,15 +101,16 @@ export function publicKeyFromCoordinates(xy: Uint8Array): PublicKey {
  * a point of its curve or r or s are out of range.
  */
 export async function verifyRawSignature(key: PublicKey, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
-  const row = keyAlgorithms[key.algorithm];
+  const row: KeyAlgorithm = keyAlgorithms[key.algorithm];
   const handle = await importKey(key);
-  if (handle === null || signature.length !== 2 * row.coordinateBytes) return false;
+  if (handle === null || (row.coordinateBytes !== null && signature.length !== 2 * row.coordinateBytes)) return false;
   return crypto.subtle.verify(row.verifyParameters, handle, webBytes(signature), webBytes(data));
 }
 
-/** Like {@link verifyRawSignature} for the DER form of X.509 (RFC 3279 §2.2.3). Malformed DER is a wrong signature. */
+/** Like {@link verifyRawSignature} for the form of X.509 (of ECDSA: RFC 3279 §2.2.3). Malformed DER is a wrong signature. */
 export async function verifyDerSignature(key: PublicKey, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
-  const raw = rawSignature(signature, keyAlgorithms[key.algorithm].coordinateBytes);
+  const {coordinateBytes} = keyAlgorithms[key.algorithm];
+  const raw = coordinateBytes === null ? signature : rawSignature(signature, coordinateBytes);
   return raw !== null && verifyRawSignature(key, raw, data);
 }
 
@@ -90,7 +122,7 @@ function importKey(key: PublicKey): Promise<CryptoKey | null> {
   if (known) return known;
   const {importParameters} = keyAlgorithms[key.algorithm];
   const handle = crypto.subtle
-    .importKey("raw", webBytes(key.point), importParameters, false, ["verify"])
+    .importKey("spki", webBytes(key.spki), importParameters, false, ["verify"])
     .catch((error: unknown) => {
       // DataError is how WebCrypto says that the point isn't on the curve.
       if (error instanceof DOMException && error.name === "DataError") return null;

@@ -1,5 +1,5 @@
 /** What the enclave needs of the hardware under it, whichever that is (DESIGN §4). */
-import type {Evidence} from "@tf-trusted/attestation";
+import type {DcapEvidence} from "@tf-trusted/attestation";
 
 export interface PlatformCapabilities {
   readonly sealing: boolean;
@@ -11,7 +11,7 @@ export interface Platform {
   readonly kind: "simulated" | "gramine" | "tdx" | "snp";
   readonly capabilities: PlatformCapabilities;
   /** Evidence that carries `reportData` (64 bytes) and the measurement of this very program. Throws `PLATFORM_FAILED`. */
-  evidence(reportData: Uint8Array): Promise<Evidence>;
+  evidence(reportData: Uint8Array): Promise<DcapEvidence>;
   /** What evidence will say, hexadecimal. */
   measurement(): string;
 }

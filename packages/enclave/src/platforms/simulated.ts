@@ -1,5 +1,5 @@
 /** The simulated platform as the enclave sees it: evidence comes over the control channel, from whoever started it. */
-import type {Evidence} from "@tf-trusted/attestation";
+import type {DcapEvidence} from "@tf-trusted/attestation";
 import {EnclaveError} from "../enclave-error.ts";
 import type {ControlChannel, EnclaveMessage, LauncherMessage} from "./control-channel.ts";
 import type {Platform} from "./platform.ts";
@@ -48,7 +48,7 @@ export function simulatedPlatform(
 }
 
 /** Evidence as the launcher's answer. */
-export function encodeEvidence(id: number, {kind, quote, collateral}: Evidence): LauncherMessage {
+export function encodeEvidence(id: number, {kind, quote, collateral}: DcapEvidence): LauncherMessage {
   const parts = Object.entries(collateral as Readonly<Record<string, Uint8Array>>);
   return {
     kind: "evidence",
@@ -59,12 +59,12 @@ export function encodeEvidence(id: number, {kind, quote, collateral}: Evidence):
   };
 }
 
-function decodeEvidence({evidenceKind, quote, collateral}: Extract<LauncherMessage, {kind: "evidence"}>): Evidence {
+function decodeEvidence({evidenceKind, quote, collateral}: Extract<LauncherMessage, {kind: "evidence"}>): DcapEvidence {
   const parts = Object.entries(collateral).map(([name, part]) => [name, plainBytes(part)]);
   return {
-    kind: evidenceKind as Evidence["kind"],
+    kind: evidenceKind as DcapEvidence["kind"],
     quote: plainBytes(quote),
-    collateral: Object.fromEntries(parts) as Evidence["collateral"],
+    collateral: Object.fromEntries(parts) as DcapEvidence["collateral"],
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
-import type {Evidence} from "@tf-trusted/attestation";
+import type {DcapEvidence} from "@tf-trusted/attestation";
 import type {Platform} from "../platforms/platform.ts";
 import {QuoteQueue} from "./quote-queue.ts";
 
@@ -11,7 +11,7 @@ function platform(quote: () => Promise<void>): Platform {
     measurement: () => "",
     evidence: async (reportData) => {
       await quote();
-      return {kind: "sgx-quote-v3", quote: reportData, collateral: {}} satisfies Evidence;
+      return {kind: "sgx-quote-v3", quote: reportData, collateral: {}} satisfies DcapEvidence;
     },
   };
 }
