@@ -1,0 +1,31 @@
+/** Masks of Keras: [batch, time], true where a step counts. */
+import type {Ref} from "../../../ir/graph.ts";
+import {type LayerSite, Value} from "../layer.ts";
+
+/** The mask that a layer is called with: the argument, else its input's. */
+export function maskOf(site: LayerSite): Ref | undefined {
+  const given = site.kwargs.mask;
+  if (given instanceof Value) return asBool(site, given.ref);
+  if (given !== undefined && given !== null) throw site.config.unsupported("a mask that is no tensor");
+  return site.inputs[0]?.mask;
+}
+
+export function asBool({b}: Pick<LayerSite, "b">, mask: Ref): Ref {
+  return b.dtype(mask) === "bool" ? mask : b.tf("NotEqual", [mask, b.like(0, mask)]);
+}
+
+/** A tensor argument, by name or place; `undefined` where it is absent or null. */
+export function tensorArgument(site: LayerSite, name: string, place: number): Value | undefined {
+  const value = site.kwargs[name] ?? site.args[place];
+  if (value === undefined || value === null) return undefined;
+  if (value instanceof Value) return value;
+  throw site.config.unsupported(`an argument ${name} that is no tensor`);
+}
+
+/** A truth value among the arguments. */
+export function flagArgument(site: LayerSite, name: string): boolean {
+  const value = site.kwargs[name];
+  if (value === undefined || value === null) return false;
+  if (typeof value === "boolean") return value;
+  throw site.config.error(`the argument ${name} isn't true or false`);
+}
