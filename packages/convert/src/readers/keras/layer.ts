@@ -55,6 +55,7 @@ export function callRow(site: LayerSite, row: LayerRow): readonly Value[] {
   if (site.inputs.length === 0) throw site.config.error("it is called without a tensor");
   const built = row.build(site);
   const list = typeof built === "string" || built instanceof Value ? [built] : built;
-  const mask = row.mask === "pass" ? site.inputs[0]!.mask : undefined;
+  const explicit = site.kwargs.mask instanceof Value ? site.kwargs.mask.ref : undefined;
+  const mask = row.mask === "pass" ? (explicit ?? site.inputs[0]!.mask) : undefined;
   return list.map((each) => (each instanceof Value ? each : new Value(each, mask)));
 }

@@ -250,6 +250,9 @@ export function isCustom(entry: JsonObject): boolean {
   return typeof module === "string" && !/^(keras|tensorflow|tf_keras|builtins)(\.|$)/.test(module);
 }
 
+/** Classes whose name in Python isn't the one under which Keras offers them. */
+const pythonNames: Readonly<Record<string, string>> = {GroupQueryAttention: "GroupedQueryAttention"};
+
 /** Groups in a `.keras` are named by class, in order. */
 class FolderNames {
   readonly #base: string;
@@ -260,7 +263,7 @@ class FolderNames {
   }
 
   next(className: string): string {
-    const name = toSnakeCase(className);
+    const name = toSnakeCase(Object.hasOwn(pythonNames, className) ? pythonNames[className]! : className);
     const count = this.#counts.get(name) ?? 0;
     this.#counts.set(name, count + 1);
     const prefix = this.#base === "" ? "layers" : `${this.#base}/layers`;
@@ -345,7 +348,9 @@ function parsePorts(value: unknown, key: string, config: Config): readonly Named
   const ports = entries.flatMap(([name, each]): readonly NamedAddress[] => {
     const address = parseAddress(each);
     if (address !== undefined) return [{key: name, address}];
-    throw config.error(`${key} has ${short(each)}, expected [layer, node, tensor]`);
+    // Lists in lists, as states of stacked cells are.
+    if (!Array.isArray(each)) throw config.error(`${key} has ${short(each)}, expected [layer, node, tensor]`);
+    return parsePorts(each, key, config).map((port) => ({...port, key: name}));
   });
   if (ports.length === 0) throw config.error(`${key} is ${short(value)}, expected at least one`);
   return ports;

@@ -123,7 +123,25 @@ const binary =
   (site) =>
     site.b.tf(op, site.operands());
 
-const compare = binary;
+/** Numbers count as true where they aren't zero. */
+const logical =
+  (op: string): Operation =>
+  (site) => {
+    const {b} = site;
+    const refs = site.operands().map((ref) => (b.dtype(ref) === "bool" ? ref : b.tf("NotEqual", [ref, b.like(0, ref)])));
+    return b.tf(op, refs);
+  };
+
+/** Zeros or ones in the shape of a tensor, of its dtype or another. */
+const filled =
+  (op: string): Operation =>
+  (site) => {
+    const like = site.b.tf(op, [site.tensor(0, "x", "input")]);
+    const dtype = site.argument(1, "dtype");
+    if (dtype === undefined || dtype === null) return like;
+    if (typeof dtype === "string" && isDType(dtype) && dtype !== "string") return site.b.cast(like, dtype);
+    throw site.config.unsupported(`a dtype ${short(dtype)}`);
+  };
 
 /** Of floats: integers are cast, as NumPy does. */
 const floatUnary =
@@ -333,14 +351,14 @@ const operations: Readonly<Record<string, Operation>> = {
   Power: binary("Pow"),
   Maximum: binary("Maximum"),
   Minimum: binary("Minimum"),
-  Equal: compare("Equal"),
-  NotEqual: compare("NotEqual"),
-  Less: compare("Less"),
-  LessEqual: compare("LessEqual"),
-  Greater: compare("Greater"),
-  GreaterEqual: compare("GreaterEqual"),
-  LogicalAnd: binary("LogicalAnd"),
-  LogicalOr: binary("LogicalOr"),
+  Equal: binary("Equal"),
+  NotEqual: binary("NotEqual"),
+  Less: binary("Less"),
+  LessEqual: binary("LessEqual"),
+  Greater: binary("Greater"),
+  GreaterEqual: binary("GreaterEqual"),
+  LogicalAnd: logical("LogicalAnd"),
+  LogicalOr: logical("LogicalOr"),
   LogicalNot: unary("LogicalNot"),
   Negative: unary("Neg"),
   Absolute: unary("Abs"),
@@ -393,8 +411,8 @@ const operations: Readonly<Record<string, Operation>> = {
     const x = site.tensor(0, "x");
     return site.b.tf("ReverseV2", [x, site.b.ints(site.axes(x))]);
   },
-  ZerosLike: unary("ZerosLike"),
-  OnesLike: unary("OnesLike"),
+  ZerosLike: filled("ZerosLike"),
+  OnesLike: filled("OnesLike"),
   StopGradient: unary("Identity"),
   Identity: unary("Identity"),
   Softmax: (site) => activateBy(site.b, lastAxis(site), "softmax", site.config, 3),

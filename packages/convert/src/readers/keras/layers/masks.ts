@@ -2,13 +2,33 @@
 import type {Ref} from "../../../ir/graph.ts";
 import {type LayerSite, Value} from "../layer.ts";
 
-/** The mask that a layer is called with: the argument, else its input's. */
+/**
+ * The mask that a layer computes with: the argument, else its input's. Keras 3 fills the argument in only where nothing
+ * but the input is a tensor: a recurrent layer with an initial state doesn't see the mask.
+ */
 export function maskOf(site: LayerSite): Ref | undefined {
+  const explicit = explicitMask(site);
+  if (explicit !== undefined) return explicit;
+  const {args, kwargs, version} = site;
+  const others = Object.entries(kwargs).filter(([key]) => key !== "inputs" && key !== "sequences");
+  const hasOthers = [...args, ...others.map(([, value]) => value)].some(holdsTensor);
+  return version >= 3 && hasOthers ? undefined : site.inputs[0]?.mask;
+}
+
+/** The mask that a layer hands on. */
+export function previousMask(site: LayerSite): Ref | undefined {
+  return explicitMask(site) ?? site.inputs[0]?.mask;
+}
+
+function explicitMask(site: LayerSite): Ref | undefined {
   const given = site.kwargs.mask;
   if (given instanceof Value) return asBool(site, given.ref);
   if (given !== undefined && given !== null) throw site.config.unsupported("a mask that is no tensor");
-  return site.inputs[0]?.mask;
+  return undefined;
 }
+
+const holdsTensor = (value: unknown): boolean =>
+  value instanceof Value || (Array.isArray(value) && value.some(holdsTensor));
 
 export function asBool({b}: Pick<LayerSite, "b">, mask: Ref): Ref {
   return b.dtype(mask) === "bool" ? mask : b.tf("NotEqual", [mask, b.like(0, mask)]);

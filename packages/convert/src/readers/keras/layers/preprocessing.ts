@@ -150,7 +150,7 @@ function discretization(site: LayerSite): Ref {
   if (!config.has("bin_boundaries")) throw config.unsupported("bin_boundaries that aren't in the configuration");
   const boundaries = config.numbers("bin_boundaries");
   const buckets = b.tf("Bucketize", [asFloat(site)], {boundaries: [...boundaries].sort((p, q) => p - q)});
-  if (mode === "int") return b.cast(buckets, "int64");
+  if (mode === "int") return b.cast(buckets, site.version >= 3 ? "int32" : "int64");
   return encode(site, buckets, boundaries.length + 1, mode);
 }
 

@@ -8,7 +8,7 @@ import {isCustom} from "../model-config.ts";
 import {within} from "../weights.ts";
 import {type Cell, cells, convolutional, innerCell} from "./cells.ts";
 import {layerRow} from "./index.ts";
-import {maskOf} from "./masks.ts";
+import {maskOf, previousMask} from "./masks.ts";
 
 /** The layer's own options, which hold for the loop. */
 function refuseOptions(config: Config): void {
@@ -89,7 +89,7 @@ function runCell(site: LayerSite, cell: Cell, partOf: (site: LayerSite) => Layer
   const states = results.slice(places.states, places.xs);
   const last = masks === undefined ? states[output]! : results[places.states - 1]!;
   const sequence = returnsSequences ? b.transpose(results[1]!, [1, 0, ...restAxes(b.rank(results[1]!))]) : last;
-  const result = new Value(sequence, returnsSequences ? mask : undefined);
+  const result = new Value(sequence, returnsSequences ? previousMask(site) : undefined);
   return config.boolean("return_state", false) ? [result, ...states] : [result];
 }
 
@@ -187,7 +187,10 @@ function bidirectional(site: LayerSite): readonly (Ref | Value)[] {
   const mask = maskOf(site);
   const run = ({row, config: own}: Inner, prefix: string, states: readonly Ref[] | undefined) =>
     callRow(
-      site.part(own, prefix, [new Value(x.ref, mask)], states && {initial_state: states.map((ref) => new Value(ref))}),
+      site.part(own, prefix, [new Value(x.ref)], {
+        ...(mask !== undefined && {mask: new Value(mask)}),
+        ...(states !== undefined && {initial_state: states.map((ref) => new Value(ref))}),
+      }),
       row,
     );
   const half = given && given.length / 2;
@@ -196,7 +199,7 @@ function bidirectional(site: LayerSite): readonly (Ref | Value)[] {
   const returnsSequences = forward.config.boolean("return_sequences", false);
   const returned = returnsSequences ? b.tf("ReverseV2", [back!.ref, b.ints([1])]) : back!.ref;
   const states = forward.config.boolean("return_state", false) ? [...thereStates, ...backStates] : [];
-  const outMask = returnsSequences ? mask : undefined;
+  const outMask = returnsSequences ? previousMask(site) : undefined;
   const mode = config.get("merge_mode");
   if (mode === null) return [new Value(there!.ref, outMask), new Value(returned, outMask), ...states];
   const merged = {
@@ -216,7 +219,7 @@ function timeDistributed(site: LayerSite): Value {
   const {b, config} = site;
   const inner = innerLayer(config, config.get("layer"));
   const x = site.inputs[0]!;
-  if (x.mask !== undefined && usesMask.has(inner.className)) throw config.unsupported(`masked steps for ${inner.className}`);
+  if (maskOf(site) !== undefined && usesMask.has(inner.className)) throw config.unsupported(`masked steps for ${inner.className}`);
   const sizes = b.sizes(x.ref);
   const [batch, time] = b.shape(x.ref);
   const merged = isKnown(batch!) && isKnown(time!) ? batch * time : -1;
@@ -224,7 +227,7 @@ function timeDistributed(site: LayerSite): Value {
   const results = callRow(site.part(inner.config, "layer", [new Value(flat)]), inner.row);
   if (results.length !== 1) throw config.unsupported("a layer of several outputs within it");
   const result = results[0]!.ref;
-  return new Value(b.reshape(result, [...sizes.slice(0, 2), ...b.sizes(result).slice(1)]), x.mask);
+  return new Value(b.reshape(result, [...sizes.slice(0, 2), ...b.sizes(result).slice(1)]), previousMask(site));
 }
 
 /** [batch, time, …] as [batch·time, …]. */
