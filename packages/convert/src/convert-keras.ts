@@ -10,7 +10,7 @@ import {parseModel} from "./readers/keras/model-config.ts";
 import {type WeightOwner, type WeightSource, weightsByName} from "./readers/keras/weights.ts";
 import {signatureKey} from "./tflite/emit.ts";
 
-export interface KerasOptions extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64"> {
+export interface KerasOptions extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "reference"> {
   /** Names of the outputs that are wanted (of the layers that give them); default: all. */
   readonly outputs?: readonly string[];
   /** Shapes for inputs, by the name of the input layer; -1 leaves a dimension open. Default: the model's own. */
@@ -50,12 +50,15 @@ export function convertKerasConfig(
   options: KerasConfigOptions = {},
 ): ConvertResult {
   const {graph, notes} = readModel(config, () => weightsByName(weights), options.version ?? 2, options);
-  return convertSource({graph, notes, format: "keras-config", name: signatureKey}, options);
+  return convertSource({graph, notes, format: "tfjs-layers", name: signatureKey}, options);
 }
 
 /** What of Keras the bytes are, by content; `undefined` for anything else. */
-export function recogniseKerasFile(bytes: Uint8Array): "keras" | "h5" | undefined {
-  return recogniseKeras(bytes, defaultLimits.maxBytes);
+export function recogniseKerasFile(
+  bytes: Uint8Array,
+  maxBytes: number = defaultLimits.maxBytes,
+): "keras" | "h5" | undefined {
+  return recogniseKeras(bytes, maxBytes);
 }
 
 /** What a Keras file offers, without its weights. */
@@ -81,7 +84,11 @@ export function inspectKeras(bytes: Uint8Array, options: Pick<KerasOptions, "lim
       if (layer.kind.type === "model") pending.push(layer.kind.model);
     }
   }
-  return {format: file.format, ...describePorts(model), layers: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)))};
+  return {
+    format: file.format,
+    ...describePorts(model),
+    layers: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
 }
 
 function readModel(
@@ -91,8 +98,16 @@ function readModel(
   options: KerasOptions,
 ): {readonly graph: Graph; readonly notes: readonly string[]} {
   try {
-    const {model, owners} = parseModel(config, version);
-    return buildModel(model, weights(owners), {version, ...(options.shapes && {shapes: options.shapes}), ...(options.outputs && {outputs: options.outputs})});
+    const parsed = parseModel(config, version);
+    const {maxNodes, maxTensorBytes} = {...defaultLimits, ...options.limits};
+    const {shapes, outputs} = options;
+    const limits = {maxNodes, maxTensorBytes};
+    return buildModel(parsed, weights(parsed.owners), {
+      version,
+      ...limits,
+      ...(shapes && {shapes}),
+      ...(outputs && {outputs}),
+    });
   } catch (error) {
     // Tensors check their own sizes and values.
     if (!(error instanceof TensorError)) throw error;

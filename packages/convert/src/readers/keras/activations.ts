@@ -45,10 +45,16 @@ export function softmax(b: KerasBuilder, x: Ref, axes: readonly number[] = [-1],
   const permutation = [...rest, ...positive];
   const moved = b.transpose(x, permutation);
   const sizes = b.sizes(moved);
-  const merged = positive.length === 1 ? moved : b.reshape(moved, [...sizes.slice(0, rest.length), mergedSize(b, moved, rest.length)]);
+  const merged =
+    positive.length === 1
+      ? moved
+      : b.reshape(moved, [...sizes.slice(0, rest.length), mergedSize(b, moved, rest.length)]);
   const result = b.tf(op, [merged]);
   const split = positive.length === 1 ? result : b.reshape(result, sizes);
-  return b.transpose(split, permutation.map((_, i) => permutation.indexOf(i)));
+  return b.transpose(
+    split,
+    permutation.map((_, i) => permutation.indexOf(i)),
+  );
 }
 
 /** The product of the axes from `from`, which have to be known. */
@@ -90,7 +96,13 @@ const activations: Readonly<Record<string, Activation>> = {
   linear: (_, x) => x,
   relu: (b, x, _, option) => {
     const maximum = option("max_value", Number.NaN);
-    return relu(b, x, option("negative_slope", option("alpha", 0)), Number.isNaN(maximum) ? undefined : maximum, option("threshold", 0));
+    return relu(
+      b,
+      x,
+      option("negative_slope", option("alpha", 0)),
+      Number.isNaN(maximum) ? undefined : maximum,
+      option("threshold", 0),
+    );
   },
   relu6: unary("Relu6"),
   leaky_relu: (b, x, _, option) => leakyRelu(b, x, option("negative_slope", option("alpha", 0.2))),
@@ -158,7 +170,14 @@ const layerActivations: Readonly<Record<string, {readonly name: string; readonly
 };
 
 /** The activation that an option names. Throws `CONVERT_LAYER_UNSUPPORTED` for the author's own. */
-export function activate(b: KerasBuilder, x: Ref, config: Config, key = "activation", version = 3, fallback = "linear"): Ref {
+export function activate(
+  b: KerasBuilder,
+  x: Ref,
+  config: Config,
+  key = "activation",
+  version = 3,
+  fallback = "linear",
+): Ref {
   const value = config.get(key) ?? fallback;
   return activateBy(b, x, value, config, version);
 }
@@ -167,7 +186,9 @@ export function activateBy(b: KerasBuilder, x: Ref, value: unknown, config: Conf
   const {name, options} = describe(value);
   const activation = name !== undefined && Object.hasOwn(activations, name) ? activations[name] : undefined;
   if (activation === undefined) throw config.unsupported(`the activation ${short(value)}`);
-  return activation(b, x, version, (key, other) => (typeof options[key] === "number" ? (options[key] as number) : other));
+  return activation(b, x, version, (key, other) =>
+    typeof options[key] === "number" ? (options[key] as number) : other,
+  );
 }
 
 function describe(value: unknown): {readonly name: string | undefined; readonly options: ActivationOptions} {
@@ -179,7 +200,10 @@ function describe(value: unknown): {readonly name: string | undefined; readonly 
     const isOurs = module === undefined || module === null || /^keras(\.|$)|^builtins$/.test(String(module));
     return {name: isOurs ? config : undefined, options: {}};
   }
-  const row = typeof className === "string" && Object.hasOwn(layerActivations, className) ? layerActivations[className] : undefined;
+  const row =
+    typeof className === "string" && Object.hasOwn(layerActivations, className)
+      ? layerActivations[className]
+      : undefined;
   if (row !== undefined) return {name: row.name, options: {...row.options, ...(isObject(config) ? config : {})}};
   if (className === "Activation" && isObject(config)) return describe(config.activation);
   return {name: undefined, options: {}};

@@ -1,17 +1,19 @@
 /** A parsed model and its weights → one graph: layers are called in the order in which they need each other. */
-import {isDType, type DType, type Tensor} from "@tf-trusted/tensor";
+import {type DType, isDType, type Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "../../convert-error.ts";
 import {symbolOf} from "../../ir/dims.ts";
 import type {Graph, Ref} from "../../ir/graph.ts";
 import {castTensor} from "../../ops/elements.ts";
-import {Config, isObject, layerUnsupported, short} from "./config.ts";
+import {type Config, isObject, layerUnsupported, short} from "./config.ts";
 import {KerasBuilder} from "./keras-builder.ts";
 import {callRow, type LayerSite, Value} from "./layer.ts";
-import {type NamedAddress, type ParsedLayer, type ParsedModel, TensorAddress} from "./model-config.ts";
+import {type NamedAddress, type ParsedFile, type ParsedLayer, type ParsedModel, TensorAddress} from "./model-config.ts";
 import {applyOperation} from "./operations.ts";
 import type {WeightOwner, WeightSource} from "./weights.ts";
 
 export interface BuildOptions {
+  readonly maxNodes: number;
+  readonly maxTensorBytes: number;
   /** 2 or 3. */
   readonly version: number;
   /** Shapes for inputs, by name; -1 leaves a dimension open. */
@@ -30,24 +32,43 @@ const computeDTypes: Readonly<Record<string, DType>> = {
   mixed_bfloat16: "float32",
 };
 
+/** How often a call may be made for each that is written: a model that is shared within a shared model. */
+const callsPerCall = 50;
+const spareCalls = 1000;
+
 /** Throws `CONVERT_KERAS`, `CONVERT_LAYER_UNSUPPORTED`, `CONVERT_NAME_UNKNOWN`, `CONVERT_INPUT_SHAPE`, and what inferring shapes throws. */
 export function buildModel(
-  model: ParsedModel,
+  {model, calls}: ParsedFile,
   source: WeightSource,
   options: BuildOptions,
 ): {readonly graph: Graph; readonly notes: readonly string[]} {
-  const run = new ModelRun(source, options);
+  const run = new ModelRun(source, calls, options);
   const inputs = model.inputs.map((port) => run.addInput(model, port));
   const unknown = Object.keys(options.shapes ?? {}).find((name) => !inputs.some((each) => each.name === name));
-  if (unknown !== undefined) throw unknownName("input", unknown, inputs.map(({name}) => name));
+  if (unknown !== undefined)
+    throw unknownName(
+      "input",
+      unknown,
+      inputs.map(({name}) => name),
+    );
   const names = outputNames(model.outputs);
   const wanted = options.outputs?.length ? options.outputs : names;
   const missing = wanted.find((name) => !names.includes(name));
   if (missing !== undefined) throw unknownName("output", missing, names);
   const chosen = wanted.map((name) => model.outputs[names.indexOf(name)]!);
-  const values = run.run(model, inputs.map(({value}) => value), chosen);
+  const values = run.run(
+    model,
+    inputs.map(({value}) => value),
+    chosen,
+  );
   const ports = values.map(({ref}, i) => ({name: wanted[i]!, ref}));
-  return {graph: run.b.build(inputs.map(({name, value}) => ({name, ref: value.ref})), ports), notes: run.notes};
+  return {
+    graph: run.b.build(
+      inputs.map(({name, value}) => ({name, ref: value.ref})),
+      ports,
+    ),
+    notes: run.notes,
+  };
 }
 
 /** Inputs and outputs as callers name them. */
@@ -73,12 +94,16 @@ function declaredInput(model: ParsedModel, name: string): DeclaredInput {
   const layer = model.layers.get(name);
   if (layer?.kind.type !== "input") throw new ConvertError("CONVERT_KERAS", `the input "${name}" is no input layer`);
   const {config} = layer;
-  if (config.boolean("sparse", false) || config.boolean("ragged", false)) throw config.unsupported("a sparse or ragged input");
+  if (config.boolean("sparse", false) || config.boolean("ragged", false))
+    throw config.unsupported("a sparse or ragged input");
   const dtype = policyName(config.get("dtype")) ?? "float32";
   if (!isDType(dtype)) throw config.error(`its dtype is ${short(dtype)}`);
   if (dtype === "string") throw config.unsupported("an input of strings");
   const declared = config.get("batch_shape") ?? config.get("batch_input_shape");
-  const isShape = Array.isArray(declared) && declared.length <= 8 && declared.every((dim) => dim === null || (Number.isSafeInteger(dim) && dim >= 0 && dim < 2 ** 31));
+  const isShape =
+    Array.isArray(declared) &&
+    declared.length <= 8 &&
+    declared.every((dim) => dim === null || (Number.isSafeInteger(dim) && dim >= 0 && dim < 2 ** 31));
   if (!isShape) throw new ConvertError("CONVERT_INPUT_SHAPE", `input "${name}" has the shape ${short(declared)}`);
   return {name, dtype, dims: declared as readonly (number | null)[]};
 }
@@ -95,25 +120,39 @@ function outputNames(ports: readonly NamedAddress[]): readonly string[] {
 }
 
 class ModelRun {
-  readonly b = new KerasBuilder();
+  readonly b: KerasBuilder;
   readonly notes: string[] = [];
   readonly #source: WeightSource;
   readonly #options: BuildOptions;
+  /** Calls that may still be made: models within models could go on for ever. */
+  #calls: number;
+  readonly #maxCalls: number;
   readonly #weights = new Map<KerasBuilder, Map<string, Ref>>();
 
-  constructor(source: WeightSource, options: BuildOptions) {
+  constructor(source: WeightSource, calls: number, options: BuildOptions) {
+    this.#maxCalls = spareCalls + callsPerCall * calls;
+    this.#calls = this.#maxCalls;
     this.#source = source;
     this.#options = options;
+    this.b = new KerasBuilder({nodes: options.maxNodes, tensorBytes: options.maxTensorBytes});
   }
 
   addInput(model: ParsedModel, port: NamedAddress): {readonly name: string; readonly value: Value} {
     const {name, dtype, dims} = declaredInput(model, port.address.layer);
     const given = this.#options.shapes?.[name];
-    const fits = given === undefined || (given.length === dims.length && dims.every((dim, axis) => dim === null || given[axis] === -1 || dim === given[axis]));
+    const fits =
+      given === undefined ||
+      (given.length === dims.length &&
+        dims.every((dim, axis) => dim === null || given[axis] === -1 || dim === given[axis]));
     if (!fits || given?.some((size) => !Number.isSafeInteger(size) || size < -1 || size >= 2 ** 31)) {
-      throw new ConvertError("CONVERT_INPUT_SHAPE", `input "${name}": the shape [${given}] doesn't fit [${dims.map((dim) => dim ?? -1)}]`);
+      throw new ConvertError(
+        "CONVERT_INPUT_SHAPE",
+        `input "${name}": the shape [${given}] doesn't fit [${dims.map((dim) => dim ?? -1)}]`,
+      );
     }
-    const shape = dims.map((dim, axis) => dim ?? (given !== undefined && given[axis]! >= 0 ? given[axis]! : symbolOf(name, axis)));
+    const shape = dims.map(
+      (dim, axis) => dim ?? (given !== undefined && given[axis]! >= 0 ? given[axis]! : symbolOf(name, axis)),
+    );
     return {name, value: new Value(this.b.input(name, {dtype, shape}))};
   }
 
@@ -135,14 +174,24 @@ class ModelRun {
       const layer = model.layers.get(address.layer);
       const call = layer?.calls[address.node];
       if (layer === undefined || call === undefined) {
-        throw new ConvertError("CONVERT_KERAS", `model "${model.name}" uses call ${address.node} of layer "${address.layer}", which it doesn't have`);
+        throw new ConvertError(
+          "CONVERT_KERAS",
+          `model "${model.name}" uses call ${address.node} of layer "${address.layer}", which it doesn't have`,
+        );
       }
       const needed = addressesIn([call.args, call.kwargs]).filter((each) => !results.has(callKey(each)));
       if (needed.length === 0) {
         pending.pop();
         waiting.delete(key);
         const lookUp = (each: TensorAddress) => outputAt(results.get(callKey(each))!, each);
-        results.set(key, this.#call(layer, substitute(call.args, lookUp) as unknown[], substitute(call.kwargs, lookUp) as Record<string, unknown>));
+        results.set(
+          key,
+          this.#call(
+            layer,
+            substitute(call.args, lookUp) as unknown[],
+            substitute(call.kwargs, lookUp) as Record<string, unknown>,
+          ),
+        );
         continue;
       }
       if (waiting.has(key)) throw new ConvertError("CONVERT_KERAS", `layer "${address.layer}" needs its own output`);
@@ -154,6 +203,12 @@ class ModelRun {
 
   #call(layer: ParsedLayer, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): readonly Value[] {
     const {kind, config} = layer;
+    if (--this.#calls < 0) {
+      throw new ConvertError(
+        "CONVERT_LIMIT",
+        `the model calls layers more than ${this.#maxCalls} times; shared models multiply`,
+      );
+    }
     switch (kind.type) {
       case "input":
         throw config.error("an input that isn't among the model's inputs");
@@ -210,7 +265,14 @@ class ModelRun {
         return made;
       },
       part: (innerConfig, inside, values, innerKwargs = {}) =>
-        this.#site(b, innerConfig, owner, `${prefix}${inside}/`, [values.length === 1 ? values[0] : values], innerKwargs),
+        this.#site(
+          b,
+          innerConfig,
+          owner,
+          `${prefix}${inside}/`,
+          [values.length === 1 ? values[0] : values],
+          innerKwargs,
+        ),
       within: (other) => this.#site(other, config, owner, prefix, [], {}),
     };
   }
@@ -244,7 +306,8 @@ function outputAt(values: readonly Value[], {layer, tensor}: TensorAddress): Val
 function policyName(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (!isObject(value)) return undefined;
-  if (value.class_name === "QuantizedDTypePolicy" || value.class_name === "QuantizedFloat8DTypePolicy") return "quantized";
+  if (value.class_name === "QuantizedDTypePolicy" || value.class_name === "QuantizedFloat8DTypePolicy")
+    return "quantized";
   return isObject(value.config) && typeof value.config.name === "string" ? value.config.name : undefined;
 }
 

@@ -33,7 +33,8 @@ export class Config {
 
   /** A whole number from `least`. */
   integer(key: string, fallback?: number, least = 0): number {
-    const fits = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) < 2 ** 31;
+    const fits = (value: unknown) =>
+      Number.isSafeInteger(value) && (value as number) >= least && (value as number) < 2 ** 31;
     return this.#read(key, fallback, `a whole number from ${least}`, fits);
   }
 
@@ -56,7 +57,8 @@ export class Config {
   integers(key: string, count: number, fallback?: number, least = 0): readonly number[] {
     const value = this.get(key) ?? fallback;
     const list = Array.isArray(value) ? value : Array.from({length: count}, () => value);
-    const fits = list.length === count && list.every((each) => Number.isSafeInteger(each) && each >= least && each < 2 ** 31);
+    const fits =
+      list.length === count && list.every((each) => Number.isSafeInteger(each) && each >= least && each < 2 ** 31);
     if (!fits) throw this.error(`${key} is ${short(value)}, expected ${count} whole numbers from ${least}`);
     return list as number[];
   }

@@ -1,22 +1,32 @@
 /** Makes graphs of TensorFlow operators with their attributes filled in as an importer would find them. */
 import {type DType, isDType, type Tensor} from "@tf-trusted/tensor";
+import {ConvertError} from "../../convert-error.ts";
 import {operatorDefinitions} from "../../gen/operator-definitions.ts";
 import {GraphBuilder} from "../../ir/builder.ts";
-import {type Dim, isKnown, surelyEqual, type Shape} from "../../ir/dims.ts";
+import {type Dim, isKnown, isStatic, type Shape} from "../../ir/dims.ts";
 import type {Attribute, Attributes, Graph, Ref, TensorType} from "../../ir/graph.ts";
-import {float32Tensor, int32Tensor, makeTensor} from "../../ops/elements.ts";
+import {float32Tensor, int32Tensor, makeTensor, sizeOfType} from "../../ops/elements.ts";
 import {tfTable} from "../../ops/tf/index.ts";
 import {layerUnsupported} from "./config.ts";
 
 /** A size of a new shape: a number, or what an axis of some value has. */
 export type Size = number | {readonly ref: Ref; readonly axis: number};
 
+/** What may still be made; shared by all parts of a graph. */
+export interface BuildBudget {
+  nodes: number;
+  readonly tensorBytes: number;
+}
+
 export class KerasBuilder extends GraphBuilder {
   /** The layer that is being built: names its nodes. */
   scope = "model";
 
-  constructor() {
+  readonly #budget: BuildBudget;
+
+  constructor(budget: BuildBudget) {
     super(tfTable);
+    this.#budget = budget;
   }
 
   enter(scope: string): void {
@@ -26,7 +36,9 @@ export class KerasBuilder extends GraphBuilder {
 
   /** All outputs of an operator, its other attributes taken from the registry. */
   outputs(op: string, inputs: readonly Ref[], given: Attributes = {}): readonly Ref[] {
-    return this.emit(`tf.${op}`, inputs, this.#attributes(op, inputs, given), {name: `${this.scope}/${op}`});
+    const refs = this.emit(`tf.${op}`, inputs, this.#attributes(op, inputs, given), {name: `${this.scope}/${op}`});
+    this.#spend(refs);
+    return refs;
   }
 
   tf(op: string, inputs: readonly Ref[], given: Attributes = {}): Ref {
@@ -177,7 +189,7 @@ export class KerasBuilder extends GraphBuilder {
   ): readonly Ref[] {
     const types = variables.map((ref): TensorType => ({dtype: this.type(ref).dtype, shape: this.type(ref).shape}));
     const region = (make: (b: KerasBuilder, refs: readonly Ref[]) => readonly Ref[]): Graph => {
-      const b = new KerasBuilder();
+      const b = new KerasBuilder(this.#budget);
       b.enter(this.scope);
       const refs = types.map((type, i) => b.input(`${this.scope}/variable_${i}`, type));
       const results = make(b, refs);
@@ -190,8 +202,19 @@ export class KerasBuilder extends GraphBuilder {
     return this.emit("tf.While", variables, {}, {name: `${this.scope}/While`, types, regions});
   }
 
-  sameDim(a: Dim, b: Dim): boolean {
-    return surelyEqual(a, b);
+  /** Models that call each other grow beyond all measure with few bytes, as sizes do. */
+  #spend(refs: readonly Ref[]): void {
+    const {tensorBytes} = this.#budget;
+    if (--this.#budget.nodes < 0)
+      throw new ConvertError("CONVERT_LIMIT", `${this.scope}: the model has too many nodes`);
+    for (const ref of refs) {
+      const type = this.type(ref);
+      if (!isStatic(type.shape) || !isDType(type.dtype) || sizeOfType(type) <= tensorBytes) continue;
+      throw new ConvertError(
+        "CONVERT_LIMIT",
+        `${this.scope}: a value of ${sizeOfType(type)} bytes, expected at most ${tensorBytes}`,
+      );
+    }
   }
 
   #dim({ref, axis}: {readonly ref: Ref; readonly axis: number}): Dim {

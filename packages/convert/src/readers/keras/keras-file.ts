@@ -16,7 +16,8 @@ export interface KerasFile {
 
 const configName = "config.json";
 const weightsName = "model.weights.h5";
-const isZip = (bytes: Uint8Array): boolean => bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+const isZip = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
 
 /** What of Keras the bytes are. A zip counts where it has a configuration and weights, whatever the rest is. */
 export function recogniseKeras(bytes: Uint8Array, maxBytes: number): "keras" | "h5" | undefined {
@@ -40,11 +41,14 @@ function openArchive(bytes: Uint8Array, maxBytes: number): KerasFile {
   const members = readMembers(bytes, maxBytes);
   const read = (name: string): Uint8Array => {
     const member = members.get(name);
-    if (member === undefined) throw new ConvertError("CONVERT_KERAS", `the archive has no ${name}; is it a .keras file?`);
+    if (member === undefined)
+      throw new ConvertError("CONVERT_KERAS", `the archive has no ${name}; is it a .keras file?`);
     return readMember(member);
   };
   const config = parseJson(new TextDecoder().decode(read(configName)), configName);
-  const metadata = members.has("metadata.json") ? parseJson(new TextDecoder().decode(read("metadata.json")), "metadata.json") : {};
+  const metadata = members.has("metadata.json")
+    ? parseJson(new TextDecoder().decode(read("metadata.json")), "metadata.json")
+    : {};
   const version = majorVersion(isObject(metadata) ? metadata.keras_version : undefined, 3);
   return {format: "keras", config, version, weights: () => weightsByPath(openHdf5(read(weightsName), maxBytes))};
 }
@@ -75,14 +79,24 @@ function openLegacy(bytes: Uint8Array, maxBytes: number): KerasFile {
   const root = openHdf5(bytes, maxBytes);
   const [text] = root.strings("model_config") ?? [];
   if (text === undefined) {
-    const what = root.hasAttribute("layer_names") || root.names().includes("layers") ? "weights alone" : "no model of Keras";
-    throw new ConvertError("CONVERT_KERAS", `the HDF5 file holds ${what}: it has no model_config; save the whole model (model.save("model.keras"))`);
+    const what =
+      root.hasAttribute("layer_names") || root.names().includes("layers") ? "weights alone" : "no model of Keras";
+    throw new ConvertError(
+      "CONVERT_KERAS",
+      `the HDF5 file holds ${what}: it has no model_config; save the whole model (model.save("model.keras"))`,
+    );
   }
   const config = parseJson(text, "model_config");
   const group = root.open("model_weights");
-  if (group === undefined || group.isDataset) throw new ConvertError("CONVERT_KERAS", "the HDF5 file has no model_weights");
+  if (group === undefined || group.isDataset)
+    throw new ConvertError("CONVERT_KERAS", "the HDF5 file has no model_weights");
   const version = majorVersion((root.strings("keras_version") ?? group.strings("keras_version"))?.[0], 1);
-  return {format: "h5", config, version, weights: (owners) => weightsInOrder(owners, (layer) => legacyList(group, layer))};
+  return {
+    format: "h5",
+    config,
+    version,
+    weights: (owners) => weightsInOrder(owners, (layer) => legacyList(group, layer)),
+  };
 }
 
 function legacyList(group: Hdf5Object, layer: string): readonly {readonly name: string; readonly read: () => Tensor}[] {
@@ -93,7 +107,9 @@ function legacyList(group: Hdf5Object, layer: string): readonly {readonly name: 
     read: () => {
       const dataset = member.open(name);
       if (dataset === undefined || !dataset.isDataset) {
-        throw new ConvertError("CONVERT_KERAS", `layer "${layer}": the file has no weight "${name}"`, {details: {layer}});
+        throw new ConvertError("CONVERT_KERAS", `layer "${layer}": the file has no weight "${name}"`, {
+          details: {layer},
+        });
       }
       return dataset.tensor();
     },

@@ -49,6 +49,15 @@ export interface ParsedModel {
   readonly outputs: readonly NamedAddress[];
 }
 
+/** A model with what holds for all of its parts. */
+export interface ParsedFile {
+  readonly model: ParsedModel;
+  /** Layers that may have weights. */
+  readonly owners: readonly WeightOwner[];
+  /** Calls of layers as they are written: shared models run more. */
+  readonly calls: number;
+}
+
 export interface NamedAddress {
   /** Key of a model whose inputs or outputs are a dictionary. */
   readonly key: string | undefined;
@@ -60,6 +69,8 @@ export interface ParseContext {
   /** 2 or 3. */
   readonly version: number;
   readonly owners: WeightOwner[];
+  /** Calls of layers that are written there. */
+  calls: number;
   /** All layers that can't be converted, told at once. */
   readonly problems: string[];
 }
@@ -70,11 +81,14 @@ const modelClasses: ReadonlySet<string> = new Set(["Functional", "Model", "Seque
 const inputClass = "InputLayer";
 
 /** Parses a whole model. Throws `CONVERT_KERAS` and, for all layers at once, `CONVERT_LAYER_UNSUPPORTED`. */
-export function parseModel(config: unknown, version: number): {readonly model: ParsedModel; readonly owners: readonly WeightOwner[]} {
+export function parseModel(config: unknown, version: number): ParsedFile {
   if (!isObject(config) || typeof config.class_name !== "string") {
-    throw new ConvertError("CONVERT_KERAS", `the model's configuration is ${short(config)}, expected an object with class_name`);
+    throw new ConvertError(
+      "CONVERT_KERAS",
+      `the model's configuration is ${short(config)}, expected an object with class_name`,
+    );
   }
-  const context: ParseContext = {version, owners: [], problems: []};
+  const context: ParseContext = {version, owners: [], calls: 0, problems: []};
   if (!modelClasses.has(config.class_name) || isCustom(config)) {
     throw layerUnsupported(`model "${config.class_name}"`, "a model that is neither Sequential nor Functional");
   }
@@ -87,7 +101,7 @@ export function parseModel(config: unknown, version: number): {readonly model: P
       {details: {layers: context.problems}},
     );
   }
-  return {model, owners: context.owners};
+  return {model, owners: context.owners, calls: context.calls};
 }
 
 /** Where a model stands. */
@@ -97,7 +111,13 @@ interface Place {
   readonly trainable: boolean;
 }
 
-function parseAny(className: string, entry: JsonObject, place: Place, context: ParseContext, depth: number): ParsedModel {
+function parseAny(
+  className: string,
+  entry: JsonObject,
+  place: Place,
+  context: ParseContext,
+  depth: number,
+): ParsedModel {
   if (depth > maxNesting) throw new ConvertError("CONVERT_LIMIT", `models are nested more than ${maxNesting} deep`);
   return className === "Sequential" || Array.isArray(entry.config)
     ? parseSequential(entry, place, context, depth)
@@ -162,15 +182,24 @@ function inputOf(first: JsonObject, entry: JsonObject, config: Config): JsonObje
     build ??
     (isObject(ofModel) ? (ofModel.batch_shape ?? ofModel.batch_input_shape) : undefined) ??
     (first.class_name === "Embedding" ? [null, inner.input_length ?? null] : undefined);
-  if (!Array.isArray(shape)) throw config.error("the model's input has no shape: build or call the model before it is saved");
+  if (!Array.isArray(shape))
+    throw config.error("the model's input has no shape: build or call the model before it is saved");
   const dtype = first.class_name === "Embedding" ? "int32" : "float32";
   const name = `${typeof inner.name === "string" ? inner.name : "sequential"}_input`;
-  return {class_name: inputClass, config: {name, batch_shape: shape, dtype: typeof inner.dtype === "string" && first.class_name !== "Embedding" ? inner.dtype : dtype}};
+  return {
+    class_name: inputClass,
+    config: {
+      name,
+      batch_shape: shape,
+      dtype: typeof inner.dtype === "string" && first.class_name !== "Embedding" ? inner.dtype : dtype,
+    },
+  };
 }
 
 function layerEntries(value: unknown, config: Config): readonly JsonObject[] {
   if (!Array.isArray(value)) throw config.error("the model has no list of layers");
-  if (value.length > maxLayers) throw new ConvertError("CONVERT_LIMIT", `the model has ${value.length} layers, expected at most ${maxLayers}`);
+  if (value.length > maxLayers)
+    throw new ConvertError("CONVERT_LIMIT", `the model has ${value.length} layers, expected at most ${maxLayers}`);
   return value.map((each: unknown) => {
     if (isObject(each) && typeof each.class_name === "string") return each;
     throw config.error(`a layer is ${short(each)}, expected an object with class_name`);
@@ -179,7 +208,11 @@ function layerEntries(value: unknown, config: Config): readonly JsonObject[] {
 
 function nameOf(entry: JsonObject): string {
   const name = isObject(entry.config) ? entry.config.name : undefined;
-  return typeof name === "string" ? name : typeof entry.name === "string" ? entry.name : String(entry.class_name).toLowerCase();
+  return typeof name === "string"
+    ? name
+    : typeof entry.name === "string"
+      ? entry.name
+      : String(entry.class_name).toLowerCase();
 }
 
 function parseLayer(
@@ -191,6 +224,7 @@ function parseLayer(
   context: ParseContext,
   depth: number,
 ): ParsedLayer {
+  context.calls += calls.length;
   const className = entry.class_name as string;
   const path = [...place.path, name];
   const own = isObject(entry.config) ? entry.config : {};
@@ -231,10 +265,12 @@ function specsOf(row: LayerRow | undefined, config: Config, context: ParseContex
 /** `keras.src.ops.numpy` and class `Add` → an operation, not the layer of that name. Keras 2 wraps functions of TensorFlow. */
 function operationOf(entry: JsonObject): string | undefined {
   const {module, class_name: className} = entry;
-  if (typeof module === "string" && /^keras\.(src\.)?(ops|layers\.core\.operation)/.test(module)) return className as string;
+  if (typeof module === "string" && /^keras\.(src\.)?(ops|layers\.core\.operation)/.test(module))
+    return className as string;
   // A `.h5` doesn't say the module; but layers have a dtype policy and whether they are trained, operations only a name.
   const own = isObject(entry.config) ? entry.config : {};
-  if (module === undefined && !("trainable" in own) && !("dtype" in own) && isOperation(String(className))) return className as string;
+  if (module === undefined && !("trainable" in own) && !("dtype" in own) && isOperation(String(className)))
+    return className as string;
   if (className === "TFOpLambda" || className === "SlicingOpLambda") {
     const config = isObject(entry.config) ? entry.config : {};
     return `function ${String(config.function)}`;
@@ -311,7 +347,11 @@ function resolveNew(value: unknown): unknown {
 }
 
 /** `[layer, node, tensor, kwargs]`; constants have a layer's name that none has. */
-function parseOld(value: unknown, layer: string, config: Config): {readonly value: unknown; readonly kwargs: JsonObject} {
+function parseOld(
+  value: unknown,
+  layer: string,
+  config: Config,
+): {readonly value: unknown; readonly kwargs: JsonObject} {
   if (!Array.isArray(value) || value.length < 3) throw config.error(`an input of "${layer}" is ${short(value)}`);
   const kwargs = isObject(value[3]) ? (resolveOld(value[3]) as JsonObject) : {};
   if (value[0] === "_CONSTANT_VALUE") return {value: value[2], kwargs};
@@ -323,7 +363,9 @@ function parseOld(value: unknown, layer: string, config: Config): {readonly valu
 function resolveOld(value: unknown): unknown {
   if (Array.isArray(value)) {
     if (value[0] === "_CONSTANT_VALUE" && value.length >= 3) return value[2];
-    return (value.length === 3 || value.length === 4 ? parseAddress(value.slice(0, 3)) : undefined) ?? value.map(resolveOld);
+    return (
+      (value.length === 3 || value.length === 4 ? parseAddress(value.slice(0, 3)) : undefined) ?? value.map(resolveOld)
+    );
   }
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, resolveOld(each)]));
@@ -333,7 +375,9 @@ function parseAddress(value: unknown): TensorAddress | undefined {
   if (!Array.isArray(value) || value.length !== 3) return undefined;
   const [layer, node, tensor] = value;
   const isIndex = (each: unknown): each is number => Number.isSafeInteger(each) && (each as number) >= 0;
-  return typeof layer === "string" && isIndex(node) && isIndex(tensor) ? new TensorAddress(layer, node, tensor) : undefined;
+  return typeof layer === "string" && isIndex(node) && isIndex(tensor)
+    ? new TensorAddress(layer, node, tensor)
+    : undefined;
 }
 
 /** Inputs or outputs: one, a list, or a dictionary of them. */

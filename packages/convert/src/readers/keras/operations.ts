@@ -76,7 +76,8 @@ export class OperationSite {
     if (value === undefined || value === null) return Array.from({length: rank}, (_, i) => i);
     const list = Array.isArray(value) ? value : [value];
     return list.map((axis: unknown) => {
-      if (!Number.isSafeInteger(axis) || Math.abs(axis as number) > rank) throw this.config.error(`its axis is ${short(value)}`);
+      if (!Number.isSafeInteger(axis) || Math.abs(axis as number) > rank)
+        throw this.config.error(`its axis is ${short(value)}`);
       return (axis as number) < 0 ? (axis as number) + rank : (axis as number);
     });
   }
@@ -128,7 +129,9 @@ const logical =
   (op: string): Operation =>
   (site) => {
     const {b} = site;
-    const refs = site.operands().map((ref) => (b.dtype(ref) === "bool" ? ref : b.tf("NotEqual", [ref, b.like(0, ref)])));
+    const refs = site
+      .operands()
+      .map((ref) => (b.dtype(ref) === "bool" ? ref : b.tf("NotEqual", [ref, b.like(0, ref)])));
     return b.tf(op, refs);
   };
 
@@ -199,7 +202,16 @@ function getItem(site: OperationSite): Ref {
   const x = site.tensor(0, "x", "tensor");
   const key = site.argument(1, "key", "slice_spec");
   const list = Array.isArray(key) ? key : [key];
-  const spec = {begin: [] as number[], end: [] as number[], strides: [] as number[], begin_mask: 0, end_mask: 0, ellipsis_mask: 0, new_axis_mask: 0, shrink_axis_mask: 0};
+  const spec = {
+    begin: [] as number[],
+    end: [] as number[],
+    strides: [] as number[],
+    begin_mask: 0,
+    end_mask: 0,
+    ellipsis_mask: 0,
+    new_axis_mask: 0,
+    shrink_axis_mask: 0,
+  };
   list.forEach((each: unknown, i) => {
     const bit = 1 << i;
     const push = (begin: number, end: number, stride: number) => {
@@ -273,8 +285,12 @@ function transpose(site: OperationSite): Ref {
   const {b} = site;
   const x = site.tensor(0, "x", "a");
   const axes = site.argument(1, "axes", "perm");
-  const permutation = axes === undefined || axes === null ? Array.from({length: b.rank(x)}, (_, i) => b.rank(x) - 1 - i) : site.axes(x);
-  return b.transpose(x, Array.isArray(axes) ? axes.map((axis: number) => (axis < 0 ? axis + b.rank(x) : axis)) : permutation);
+  const permutation =
+    axes === undefined || axes === null ? Array.from({length: b.rank(x)}, (_, i) => b.rank(x) - 1 - i) : site.axes(x);
+  return b.transpose(
+    x,
+    Array.isArray(axes) ? axes.map((axis: number) => (axis < 0 ? axis + b.rank(x) : axis)) : permutation,
+  );
 }
 
 function squeeze(site: OperationSite): Ref {
@@ -295,7 +311,12 @@ function split(site: OperationSite): readonly Ref[] {
 function where(site: OperationSite): Ref {
   const {b} = site;
   const condition = site.tensor(0, "condition");
-  const [x, y] = new OperationSite(b, [site.argument(1, "x1", "x"), site.argument(2, "x2", "y")], {}, site.config).operands();
+  const [x, y] = new OperationSite(
+    b,
+    [site.argument(1, "x1", "x"), site.argument(2, "x2", "y")],
+    {},
+    site.config,
+  ).operands();
   return b.select(condition, x, y);
 }
 
@@ -307,7 +328,10 @@ function clip(site: OperationSite): Ref {
     if (typeof value !== "number") throw site.config.unsupported(`the bound ${short(value)}`);
     return b.like(value, x);
   };
-  return b.tf("Minimum", [b.tf("Maximum", [x, bound(1, "x_min", "clip_value_min")]), bound(2, "x_max", "clip_value_max")]);
+  return b.tf("Minimum", [
+    b.tf("Maximum", [x, bound(1, "x_min", "clip_value_min")]),
+    bound(2, "x_max", "clip_value_max"),
+  ]);
 }
 
 const arg =
@@ -406,7 +430,8 @@ const operations: Readonly<Record<string, Operation>> = {
   Argmin: arg("ArgMin"),
   Take: take,
   Einsum: einsum,
-  Tile: (site) => site.b.tf("Tile", [site.tensor(0, "x", "input"), site.b.ints(site.integers(1, "repeats", "multiples"))]),
+  Tile: (site) =>
+    site.b.tf("Tile", [site.tensor(0, "x", "input"), site.b.ints(site.integers(1, "repeats", "multiples"))]),
   Flip: (site) => {
     const x = site.tensor(0, "x");
     return site.b.tf("ReverseV2", [x, site.b.ints(site.axes(x))]);
@@ -423,7 +448,8 @@ const operations: Readonly<Record<string, Operation>> = {
 function lastAxis(site: OperationSite): Ref {
   const x = site.tensor(0, "x", "logits");
   const axis = site.argument(1, "axis") ?? -1;
-  if (axis !== -1 && axis !== site.b.rank(x) - 1) throw site.config.unsupported(`a softmax over the axis ${short(axis)}`);
+  if (axis !== -1 && axis !== site.b.rank(x) - 1)
+    throw site.config.unsupported(`a softmax over the axis ${short(axis)}`);
   return x;
 }
 
@@ -504,16 +530,24 @@ export function applyOperation(
   kwargs: Readonly<Record<string, unknown>>,
   config: Config,
 ): readonly Value[] {
-  const called = name.startsWith("function ") ? tensorflowFunctions[name.slice("function ".length).replace(/^tf\./, "")] : name;
+  const called = name.startsWith("function ")
+    ? tensorflowFunctions[name.slice("function ".length).replace(/^tf\./, "")]
+    : name;
   const site = new OperationSite(b, args, kwargs, config);
-  const activation = called !== undefined && Object.hasOwn(activationNames, called) ? activationNames[called] : undefined;
+  const activation =
+    called !== undefined && Object.hasOwn(activationNames, called) ? activationNames[called] : undefined;
   if (activation !== undefined && isActivation(activation)) {
     const options = {class_name: "function", config: activation};
-    if (["negative_slope", "max_value", "threshold", "alpha"].some((key) => config.has(key) && (activation === "relu" || activation === "elu"))) {
+    if (
+      ["negative_slope", "max_value", "threshold", "alpha"].some(
+        (key) => config.has(key) && (activation === "relu" || activation === "elu"),
+      )
+    ) {
       throw config.unsupported(`options of ${called}`);
     }
     const x = site.tensor(0, "x", "features");
-    if (activation === "leaky_relu") return [new Value(b.tf("LeakyRelu", [x], {alpha: config.number("negative_slope", 0.2)}))];
+    if (activation === "leaky_relu")
+      return [new Value(b.tf("LeakyRelu", [x], {alpha: config.number("negative_slope", 0.2)}))];
     return [new Value(activateBy(b, x, options, config, 3))];
   }
   const operation = called !== undefined && Object.hasOwn(operations, called) ? operations[called] : undefined;
@@ -524,8 +558,13 @@ export function applyOperation(
 
 /** Numbers in arguments: plain, nested lists, or a tensor that Keras wrote as such. */
 function constantOf(value: unknown): Tensor | undefined {
-  const isTensor = isObject(value) && (value.class_name === "__tensor__" || value.class_name === "__numpy__") && isObject(value.config);
-  const inner = isTensor ? (value.config as {readonly value?: unknown; readonly dtype?: unknown}) : {value, dtype: undefined};
+  const isTensor =
+    isObject(value) &&
+    (value.class_name === "__tensor__" || value.class_name === "__numpy__") &&
+    isObject(value.config);
+  const inner = isTensor
+    ? (value.config as {readonly value?: unknown; readonly dtype?: unknown})
+    : {value, dtype: undefined};
   const shape: number[] = [];
   for (let level = inner.value; Array.isArray(level); level = level[0]) shape.push(level.length);
   const flat: unknown[] = Array.isArray(inner.value) ? (inner.value as unknown[]).flat(shape.length) : [inner.value];
@@ -533,7 +572,14 @@ function constantOf(value: unknown): Tensor | undefined {
   const isNumbers = flat.every((each) => typeof each === "number" || typeof each === "boolean");
   if (!isNumbers || flat.length !== count) return undefined;
   const whole = flat.every((each) => Number.isSafeInteger(each));
-  const dtype = typeof inner.dtype === "string" && isDType(inner.dtype) ? inner.dtype : flat.every((each) => typeof each === "boolean") ? "bool" : whole ? "int32" : "float32";
+  const dtype =
+    typeof inner.dtype === "string" && isDType(inner.dtype)
+      ? inner.dtype
+      : flat.every((each) => typeof each === "boolean")
+        ? "bool"
+        : whole
+          ? "int32"
+          : "float32";
   if (dtype === "string") return undefined;
   return makeTensor(dtype, shape, (i) => Number(flat[i]));
 }

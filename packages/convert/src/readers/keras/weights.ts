@@ -19,7 +19,10 @@ export interface WeightSpec {
 }
 
 /** Own weights of a layer: `vars/0`, `vars/1`… in order. */
-export function ownWeights(names: readonly (string | false | undefined)[], frozen: readonly string[] = []): readonly WeightSpec[] {
+export function ownWeights(
+  names: readonly (string | false | undefined)[],
+  frozen: readonly string[] = [],
+): readonly WeightSpec[] {
   return names
     .filter((name): name is string => typeof name === "string")
     .map((name, i) => ({key: name, name, path: `vars/${i}`, ...(frozen.includes(name) && {trainable: false})}));
@@ -64,7 +67,10 @@ interface NamedWeight {
  * Of a `.h5`: each layer of the outermost model has a list; that of a model within it has the trainable weights of all its
  * layers, then the others.
  */
-export function weightsInOrder(owners: readonly WeightOwner[], listOf: (layer: string) => readonly NamedWeight[]): WeightSource {
+export function weightsInOrder(
+  owners: readonly WeightOwner[],
+  listOf: (layer: string) => readonly NamedWeight[],
+): WeightSource {
   const byLayer = groupBy(owners, ({path}) => path[0]!);
   const found = new Map<string, NamedWeight>();
   const isRead = new Set<string>();
@@ -76,7 +82,13 @@ export function weightsInOrder(owners: readonly WeightOwner[], listOf: (layer: s
     if (list.length !== ordered.length) {
       throw new ConvertError(
         "CONVERT_KERAS",
-        `layer "${layer}" has ${list.length} weights in the file (${list.map(({name}) => name).slice(0, 8).join(", ")}), expected ${ordered.length} (${ordered.map(({spec}) => spec.key).slice(0, 8).join(", ")})`,
+        `layer "${layer}" has ${list.length} weights in the file (${list
+          .map(({name}) => name)
+          .slice(0, 8)
+          .join(", ")}), expected ${ordered.length} (${ordered
+          .map(({spec}) => spec.key)
+          .slice(0, 8)
+          .join(", ")})`,
         {details: {layer}},
       );
     }
@@ -130,7 +142,9 @@ export function weightsByName(weights: ReadonlyMap<string, Tensor>): WeightSourc
 
 function missing(owner: WeightOwner, spec: WeightSpec, reason: string): ConvertError {
   const layer = owner.path.join("/");
-  return new ConvertError("CONVERT_KERAS", `layer "${layer}" lacks its weight ${spec.key}: ${reason}`, {details: {layer}});
+  return new ConvertError("CONVERT_KERAS", `layer "${layer}" lacks its weight ${spec.key}: ${reason}`, {
+    details: {layer},
+  });
 }
 
 function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): ReadonlyMap<string, readonly T[]> {

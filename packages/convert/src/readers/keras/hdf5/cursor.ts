@@ -34,7 +34,10 @@ export class FileBytes {
 
   step(): void {
     if (++this.#steps > maxSteps) {
-      throw new ConvertError("CONVERT_LIMIT", `the HDF5 file has more than ${maxSteps} structures, or a circle of them`);
+      throw new ConvertError(
+        "CONVERT_LIMIT",
+        `the HDF5 file has more than ${maxSteps} structures, or a circle of them`,
+      );
     }
   }
 

@@ -32,7 +32,8 @@ export function readData(
 ): Uint8Array {
   const message = messages.find(({type}) => type === messageTypes.layout);
   if (message === undefined) throw damaged(`${what} has no layout`);
-  if (messages.some(({type}) => type === messageTypes.externalFiles)) throw unsupported(`data outside of the file (${what})`);
+  if (messages.some(({type}) => type === messageTypes.externalFiles))
+    throw unsupported(`data outside of the file (${what})`);
   const length = shape.reduce((product, dim) => product * dim, elementSize);
   const filters = readFilters(messages.find(({type}) => type === messageTypes.filters));
   const reader = new ByteReader(message.data, "data layout", message.offset);

@@ -60,7 +60,8 @@ function readSuperblock(file: FileBytes): number {
   if (version > 3) throw unsupported(`a superblock of version ${version}`);
   if (version < 2) reader.take(4);
   const [offsetSize, lengthSize] = [reader.u8(), reader.u8()];
-  if (offsetSize !== 8 || lengthSize !== 8) throw unsupported(`addresses of ${offsetSize} and lengths of ${lengthSize} bytes`);
+  if (offsetSize !== 8 || lengthSize !== 8)
+    throw unsupported(`addresses of ${offsetSize} and lengths of ${lengthSize} bytes`);
   if (version < 2) reader.take(1 + 4 + 4 + (version === 1 ? 4 : 0));
   else reader.u8();
   const base = readAddress(reader);

@@ -138,7 +138,8 @@ export function openFractalHeap(file: FileBytes, address: number): (id: Uint8Arr
     const [block, start] = locate(root, rootRows, 0, offset, 0);
     const header = file.at(block, "fractal heap block");
     expectSignature(header, "FHDB", "fractal heap block");
-    if (offset - start < 5 + 8 + offsetBytes + (hasChecksums ? 4 : 0)) throw damaged("a heap ID that points to a header");
+    if (offset - start < 5 + 8 + offsetBytes + (hasChecksums ? 4 : 0))
+      throw damaged("a heap ID that points to a header");
     return file.at(block + offset - start, "object of a fractal heap", length);
   };
 }

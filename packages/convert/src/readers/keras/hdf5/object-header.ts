@@ -1,6 +1,14 @@
 /** Object headers of version 1 and 2 (§IV.A.1): the messages that say what an object is. */
 import {ByteReader} from "@tf-trusted/core";
-import {damaged, expectSignature, type FileBytes, readAddress, readLength, readUnsigned, unsupported} from "./cursor.ts";
+import {
+  damaged,
+  expectSignature,
+  type FileBytes,
+  readAddress,
+  readLength,
+  readUnsigned,
+  unsupported,
+} from "./cursor.ts";
 
 export interface HeaderMessage {
   readonly type: number;
@@ -37,7 +45,8 @@ interface Block {
 /** All messages of the object at `address`. Throws `CONVERT_HDF5` and what the file's bounds throw. */
 export function readObjectHeader(file: FileBytes, address: number): readonly HeaderMessage[] {
   const first = file.at(address, "object header");
-  const isVersion2 = first.remaining >= 4 && String.fromCharCode(...file.at(address, "object header", 4).rest()) === "OHDR";
+  const isVersion2 =
+    first.remaining >= 4 && String.fromCharCode(...file.at(address, "object header", 4).rest()) === "OHDR";
   const messages: HeaderMessage[] = [];
   const pending: Block[] = [];
   const visited = new Set<number>();

@@ -99,7 +99,8 @@ export function readRecords(file: FileBytes, address: number): readonly Uint8Arr
   const root = readAddress(header);
   const rootCount = header.u16le();
   const overhead = 10;
-  if (recordSize === 0 || nodeSize < overhead + recordSize || depth > maxDepth) throw damaged("a B-tree of impossible sizes");
+  if (recordSize === 0 || nodeSize < overhead + recordSize || depth > maxDepth)
+    throw damaged("a B-tree of impossible sizes");
   // How many records a node of each level, and all below it, can hold: what the widths of counts follow from.
   const most = [{own: Math.floor((nodeSize - overhead) / recordSize), all: 0}];
   most[0] = {own: most[0]!.own, all: most[0]!.own};

@@ -10,7 +10,8 @@ import {asBool, flagArgument, tensorArgument} from "./masks.ts";
 /** Row i may see columns up to i: [1, T, S]. */
 function causalMask({b, config}: LayerSite, query: Ref, value: Ref): Ref {
   const [rows, columns] = [b.shape(query)[1]!, b.shape(value)[1]!];
-  if (isKnown(rows) && isKnown(columns) && rows * columns > 1 << 24) throw config.unsupported(`a causal mask of ${rows} by ${columns}`);
+  if (isKnown(rows) && isKnown(columns) && rows * columns > 1 << 24)
+    throw config.unsupported(`a causal mask of ${rows} by ${columns}`);
   const range = (ref: Ref) => b.tf("Range", [b.scalar(0, "int32"), b.sizeAt({ref, axis: 1}), b.scalar(1, "int32")]);
   const grid = b.tf("GreaterEqual", [b.expand(range(query), 1), b.expand(range(value), 0)]);
   return b.expand(grid, 0);
@@ -32,12 +33,16 @@ function attention(site: LayerSite, isAdditive: boolean): readonly (Ref | Value)
     if (mask instanceof Value) return asBool(site, mask.ref);
     return typeof mask === "string" ? mask : undefined;
   };
-  if (given === undefined && kwargs.mask !== undefined && kwargs.mask !== null) throw config.unsupported("a mask that is no list");
+  if (given === undefined && kwargs.mask !== undefined && kwargs.mask !== null)
+    throw config.unsupported("a mask that is no list");
   const [queryMask, valueMask] = [maskAt(0), maskAt(1)];
   const scores = isAdditive ? additiveScores(site, query.ref, key!.ref) : dotScores(site, query.ref, key!.ref);
   // Up to Keras 2.12 being causal was an option of the layer.
   const isCausal = flagArgument(site, "use_causal_mask") || config.boolean("causal", false);
-  const mask = both(site, [valueMask && b.expand(valueMask, -2), isCausal ? causalMask(site, query.ref, value.ref) : undefined]);
+  const mask = both(site, [
+    valueMask && b.expand(valueMask, -2),
+    isCausal ? causalMask(site, query.ref, value.ref) : undefined,
+  ]);
   const masked = mask === undefined ? scores : b.select(mask, scores, b.sub(scores, b.like(1e9, scores)));
   const weights = b.tf("Softmax", [masked]);
   const mixed = b.tf("BatchMatMulV2", [weights, value.ref]);
@@ -142,7 +147,11 @@ function multiHeadAttention(site: LayerSite): readonly (Ref | Value)[] {
   if (Array.isArray(axes) ? axes.some((axis) => axis !== 1) : axes !== undefined && axes !== null && axes !== 1) {
     throw config.unsupported(`attention_axes=${JSON.stringify(axes)}`);
   }
-  const [q, k, v] = [projectHeads(site, query.ref, "query"), projectHeads(site, key.ref, "key"), projectHeads(site, value.ref, "value")];
+  const [q, k, v] = [
+    projectHeads(site, query.ref, "query"),
+    projectHeads(site, key.ref, "key"),
+    projectHeads(site, value.ref, "value"),
+  ];
   const wantsScores = flagArgument(site, "return_attention_scores");
   const scaled = b.mul(q, b.like(1 / Math.sqrt(keyDim), q));
   const scores = b.tf("Einsum", [scaled, k], {equation: "btnh,bsnh->bnts"});
@@ -150,7 +159,9 @@ function multiHeadAttention(site: LayerSite): readonly (Ref | Value)[] {
   const isFused = site.version >= 3 && config.number("dropout", 0) === 0 && !wantsScores;
   const weights = headSoftmax(site, scores, mask(), isFused);
   const mixed = b.tf("Einsum", [weights, v], {equation: "bnts,bsnh->btnh"});
-  const gated = config.boolean("use_gate", false) ? b.mul(mixed, b.tf("Sigmoid", [projectHeads(site, query.ref, "gate")])) : mixed;
+  const gated = config.boolean("use_gate", false)
+    ? b.mul(mixed, b.tf("Sigmoid", [projectHeads(site, query.ref, "gate")]))
+    : mixed;
   const kernel = weight("output/kernel");
   if (b.rank(kernel) !== 3) throw config.unsupported("an output of several axes");
   const product = b.tf("Einsum", [gated, kernel], {equation: "btnh,nhd->btd"});
@@ -163,7 +174,10 @@ function groupQueryAttention(site: LayerSite): readonly (Ref | Value)[] {
   const {b, config, weight} = site;
   const {query, value, key, mask} = headArguments(site);
   const size = config.integer("head_dim", undefined, 1);
-  const [heads, groups] = [config.integer("num_query_heads", undefined, 1), config.integer("num_key_value_heads", undefined, 1)];
+  const [heads, groups] = [
+    config.integer("num_query_heads", undefined, 1),
+    config.integer("num_key_value_heads", undefined, 1),
+  ];
   if (heads % groups !== 0) throw config.error(`${heads} query heads for ${groups} of keys`);
   const share = (x: Ref): Ref => {
     if (heads === groups) return x;

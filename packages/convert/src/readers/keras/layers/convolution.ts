@@ -1,5 +1,5 @@
 /** Convolutions of one to three dimensions, all by Conv2D and Conv3D over [batch, …spatial, channels]. */
-import {isKnown, type Dim} from "../../../ir/dims.ts";
+import {type Dim, isKnown} from "../../../ir/dims.ts";
 import type {Attributes, Ref} from "../../../ir/graph.ts";
 import {activate} from "../activations.ts";
 import type {Config} from "../config.ts";
@@ -43,7 +43,8 @@ function windowsOf(config: Config, dimensions: number): Windows {
 }
 
 /** One dimension becomes two, of which the first is 1. */
-const lift = (values: readonly number[], dimensions: number): readonly number[] => (dimensions === 1 ? [1, ...values] : values);
+const lift = (values: readonly number[], dimensions: number): readonly number[] =>
+  dimensions === 1 ? [1, ...values] : values;
 
 export interface ConvolutionOptions extends Windows {
   readonly groups: number;
@@ -71,12 +72,19 @@ export function convolve(b: KerasBuilder, x: Ref, kernel: Ref, options: Convolut
 function grouped(b: KerasBuilder, op: string, x: Ref, kernel: Ref, groups: number, attributes: Attributes): Ref {
   const inputs = b.split(x, groups, -1);
   const kernels = b.split(kernel, groups, -1);
-  return b.concat(inputs.map((input, i) => b.tf(op, [input, kernels[i]!], attributes)), -1);
+  return b.concat(
+    inputs.map((input, i) => b.tf(op, [input, kernels[i]!], attributes)),
+    -1,
+  );
 }
 
 function padCausal(b: KerasBuilder, x: Ref, {kernel, dilations}: Windows): Ref {
   const left = dilations[0]! * (kernel[0]! - 1);
-  return b.pad(x, [[0, 0], [left, 0], [0, 0]]);
+  return b.pad(x, [
+    [0, 0],
+    [left, 0],
+    [0, 0],
+  ]);
 }
 
 /** The kernel of a depthwise convolution is [...spatial, in, multiplier]. */
@@ -100,7 +108,8 @@ function addBias({b, config, weight}: LayerSite, y: Ref): Ref {
   return config.boolean("use_bias", true) ? b.tf("BiasAdd", [y, weight("bias")]) : y;
 }
 
-const finish = (site: LayerSite, y: Ref): Ref => activate(site.b, addBias(site, y), site.config, "activation", site.version);
+const finish = (site: LayerSite, y: Ref): Ref =>
+  activate(site.b, addBias(site, y), site.config, "activation", site.version);
 
 /** Activations along an axis of channels are those of the layer's own layout. */
 function refuseAxisActivation(config: Config): void {
@@ -120,7 +129,8 @@ const standard = (dimensions: number): LayerRow => ({
 });
 
 const depthwise = (dimensions: number): LayerRow => ({
-  weights: (config, version) => ownWeights([version < 3 ? "depthwise_kernel" : "kernel", config.boolean("use_bias", true) && "bias"]),
+  weights: (config, version) =>
+    ownWeights([version < 3 ? "depthwise_kernel" : "kernel", config.boolean("use_bias", true) && "bias"]),
   build: (site) => {
     refuseAxisActivation(site.config);
     const options = windowsOf(site.config, dimensions);
@@ -145,7 +155,14 @@ const separable = (dimensions: number): LayerRow => ({
 });
 
 /** The size that a transposed convolution gives (keras.src.backend.common.backend_utils). */
-function transposedSize(size: Dim, kernel: number, stride: number, dilation: number, padding: string, extra: number | undefined): Dim {
+function transposedSize(
+  size: Dim,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  padding: string,
+  extra: number | undefined,
+): Dim {
   if (!isKnown(size)) return -1;
   const reach = (kernel - 1) * dilation + 1;
   if (extra === undefined) return padding === "same" ? size * stride : size * stride + Math.max(reach - stride, 0);
@@ -168,8 +185,10 @@ const transposed = (dimensions: number): LayerRow => ({
       const sizes = spatial.map((size, i) => transposedSize(size, kernel[i]!, strides[i]!, 1, padding, extra?.[i]));
       const filter = site.weight("kernel");
       const channels = b.shape(filter).at(-2)!;
-      if (sizes.includes(-1) || !isKnown(channels)) throw config.unsupported("a transposed convolution over sizes that aren't known");
-      if (extra !== undefined) checkOutputPadding(config, spatial as number[], sizes as number[], kernel, strides, padding);
+      if (sizes.includes(-1) || !isKnown(channels))
+        throw config.unsupported("a transposed convolution over sizes that aren't known");
+      if (extra !== undefined)
+        checkOutputPadding(config, spatial as number[], sizes as number[], kernel, strides, padding);
       const target: Size[] = [{ref: x, axis: 0}, ...lift(sizes as number[], dimensions), channels];
       const [input, weights] = dimensions === 1 ? [b.expand(x, 1), b.expand(filter, 0)] : [x, filter];
       const op = dimensions === 3 ? "Conv3DBackpropInputV2" : "Conv2DBackpropInput";
@@ -208,5 +227,7 @@ const families: readonly (readonly [string, (dimensions: number) => LayerRow, re
 ];
 
 export const convolutionLayers: LayerTable = Object.fromEntries(
-  families.flatMap(([name, make, dimensions]) => dimensions.map((n) => [name.replace("#", String(n)), make(n)] as const)),
+  families.flatMap(([name, make, dimensions]) =>
+    dimensions.map((n) => [name.replace("#", String(n)), make(n)] as const),
+  ),
 );

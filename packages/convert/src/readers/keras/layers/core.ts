@@ -9,7 +9,8 @@ export const firstOf = (site: LayerSite): Ref => site.inputs[0]!.ref;
 /** x·kernel + bias over the last axis, then the activation. */
 function dense(site: LayerSite): Ref {
   const {b, config, version} = site;
-  if (config.has("quantization_mode")) throw config.unsupported(`quantization_mode="${config.get("quantization_mode")}"`);
+  if (config.has("quantization_mode"))
+    throw config.unsupported(`quantization_mode="${config.get("quantization_mode")}"`);
   const product = b.project(firstOf(site), site.weight("kernel"));
   const sum = config.boolean("use_bias", true) ? b.tf("BiasAdd", [product, site.weight("bias")]) : product;
   return activate(b, sum, config, "activation", version);

@@ -26,7 +26,8 @@ const average: Merge = (b, refs) => b.div(chain("AddV2")(b, refs), b.like(refs.l
 const row = (merge: Merge, isExact: boolean, count?: number): LayerRow => ({
   build: (site) => {
     const refs = level(site);
-    if (count !== undefined && refs.length !== count) throw site.config.error(`it takes ${count} tensors, not ${refs.length}`);
+    if (count !== undefined && refs.length !== count)
+      throw site.config.error(`it takes ${count} tensors, not ${refs.length}`);
     const masks = site.inputs.map(({mask}) => mask);
     // Keras 3 leaves masked steps out of these; what that means for others is their own rule.
     if (site.version >= 3 && !isExact && masks.some((mask) => mask !== undefined)) {
@@ -69,7 +70,9 @@ function dot(site: LayerSite): Ref {
   const [first, second] = inputs;
   if (inputs.length !== 2) throw config.error(`it takes 2 tensors, not ${inputs.length}`);
   const value = config.get("axes");
-  const given = Array.isArray(value) ? config.integers("axes", 2, undefined, -8) : [config.integer("axes", undefined, -8), config.integer("axes", undefined, -8)];
+  const given = Array.isArray(value)
+    ? config.integers("axes", 2, undefined, -8)
+    : [config.integer("axes", undefined, -8), config.integer("axes", undefined, -8)];
   const refs = [first!.ref, second!.ref];
   const axes = given.map((axis, i) => (axis < 0 ? axis + b.rank(refs[i]!) : axis));
   axes.forEach((axis, i) => {
@@ -78,7 +81,9 @@ function dot(site: LayerSite): Ref {
   const normal = config.boolean("normalize", false) ? refs.map((ref, i) => normalised(b, ref, axes[i]!)) : refs;
   const labels = ["xyzuvw", "abcdef"] as const;
   const terms = normal.map((ref, i) =>
-    Array.from({length: b.rank(ref)}, (_, axis) => (axis === 0 ? "n" : axis === axes[i] ? "k" : labels[i]![axis - 1]!)).join(""),
+    Array.from({length: b.rank(ref)}, (_, axis) =>
+      axis === 0 ? "n" : axis === axes[i] ? "k" : labels[i]![axis - 1]!,
+    ).join(""),
   );
   const rest = terms.map((term) => term.replace(/[nk]/g, "")).join("");
   const result = b.tf("Einsum", normal, {equation: `${terms.join(",")}->n${rest}`});
@@ -90,7 +95,6 @@ function normalised(b: KerasBuilder, x: Ref, axis: number): Ref {
   const sum = b.reduce("Sum", b.tf("Square", [x]), [axis], true);
   return b.mul(x, b.tf("Rsqrt", [b.tf("Maximum", [sum, b.like(1e-12, x)])]));
 }
-
 
 export const mergeLayers: LayerTable = {
   Add: row(chain("AddV2"), true),

@@ -69,7 +69,10 @@ function layerNormalization(site: LayerSite): Ref {
   // Weights have the shape of the normalised axes in the order in which the layer lists them.
   const along = (key: string) => {
     const sorted = [...axes].sort((p, q) => p - q);
-    const weight = b.transpose(site.weight(key), sorted.map((axis) => axes.indexOf(axis)));
+    const weight = b.transpose(
+      site.weight(key),
+      sorted.map((axis) => axes.indexOf(axis)),
+    );
     return spread(b, weight, sorted, rank);
   };
   const scaled = (y: Ref) => (config.boolean("scale", true) ? b.mul(y, along("gamma")) : y);
@@ -91,7 +94,8 @@ function groupNormalization(site: LayerSite): Ref {
   if (!isKnown(channels)) throw config.unsupported("an unknown number of channels");
   const wanted = config.number("groups", 32);
   const groups = wanted === -1 ? channels : wanted;
-  if (!Number.isSafeInteger(groups) || groups < 1 || channels % groups !== 0) throw config.error(`${groups} groups of ${channels} channels`);
+  if (!Number.isSafeInteger(groups) || groups < 1 || channels % groups !== 0)
+    throw config.error(`${groups} groups of ${channels} channels`);
   const sizes = b.sizes(x);
   const inGroups = (all: readonly Size[]) => [...all.slice(0, axis), groups, channels / groups, ...all.slice(axis + 1)];
   const grouped = b.reshape(x, inGroups(sizes));

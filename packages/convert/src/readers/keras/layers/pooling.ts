@@ -9,7 +9,12 @@ const windowed = (dimensions: number, isMax: boolean): LayerRow => ({
   build: (site) => {
     const {b, config} = site;
     // Keras 1 and 2 called the pool of one dimension by another name.
-    const pool = config.integers("pool_size", dimensions, config.has("pool_length") ? config.integer("pool_length") : 2, 1);
+    const pool = config.integers(
+      "pool_size",
+      dimensions,
+      config.has("pool_length") ? config.integer("pool_length") : 2,
+      1,
+    );
     const strides = config.has("strides") ? config.integers("strides", dimensions, undefined, 1) : pool;
     const padding = config.choice("padding", ["valid", "same"], "valid").toUpperCase();
     const lift = (sizes: readonly number[]) => [1, ...(dimensions === 1 ? [1] : []), ...sizes, 1];
@@ -64,4 +69,3 @@ export const poolingLayers: LayerTable = {
   GlobalAveragePooling1D: {build: maskedAverage, mask: "own"},
   GlobalAvgPool1D: {build: maskedAverage, mask: "own"},
 };
-

@@ -34,7 +34,8 @@ function normalization(site: LayerSite): Ref {
   const x = asFloat(site);
   const rank = b.rank(x);
   const axis = config.get("axis");
-  const axes = axis === null || (Array.isArray(axis) && axis.length === 0) ? [] : [...axesOf(config, rank)].sort((p, q) => p - q);
+  const axes =
+    axis === null || (Array.isArray(axis) && axis.length === 0) ? [] : [...axesOf(config, rank)].sort((p, q) => p - q);
   const sizes = Array.from({length: rank}, (_, i) => {
     const size = axes.includes(i) ? b.shape(x)[i]! : 1;
     if (!isKnown(size)) throw config.unsupported("statistics along an axis of unknown size");
@@ -44,7 +45,8 @@ function normalization(site: LayerSite): Ref {
     if (!config.has("mean")) return b.reshape(site.weight(key), sizes);
     const values = flatNumbers(config, key);
     const count = sizes.reduce((p, q) => p * q, 1);
-    if (values.length !== count && values.length !== 1) throw config.error(`${values.length} numbers of ${key}, expected ${count}`);
+    if (values.length !== count && values.length !== 1)
+      throw config.error(`${values.length} numbers of ${key}, expected ${count}`);
     return b.value(makeTensor(b.dtype(x), sizes, (i) => values[values.length === 1 ? 0 : i]!));
   };
   const deviation = b.tf("Maximum", [b.tf("Sqrt", [statistic("variance")]), b.like(1e-7, x)]);
@@ -69,7 +71,8 @@ function overImages(site: LayerSite, compute: (x: Ref) => Ref): Ref {
   const {b} = site;
   const x = asFloat(site);
   const isSingle = b.rank(x) === 3;
-  if (!isSingle && b.rank(x) !== 4) throw site.config.error(`its input has rank ${b.rank(x)}, expected an image or a batch`);
+  if (!isSingle && b.rank(x) !== 4)
+    throw site.config.error(`its input has rank ${b.rank(x)}, expected an image or a batch`);
   const batch = {...site, inputs: [{ref: isSingle ? b.expand(x, 0) : x, mask: undefined}]};
   const result = channelsLast(batch as LayerSite, compute);
   return isSingle ? b.squeeze(result, [0]) : result;
@@ -109,9 +112,15 @@ function centerCrop(site: LayerSite): Ref {
   return overImages(site, (x) => {
     const [high, wide] = imageSize(site, x);
     if (high >= height && wide >= width) {
-      return b.slice(x, [0, Math.floor((high - height) / 2), Math.floor((wide - width) / 2), 0], [-1, height, width, -1]);
+      return b.slice(
+        x,
+        [0, Math.floor((high - height) / 2), Math.floor((wide - width) / 2), 0],
+        [-1, height, width, -1],
+      );
     }
-    return b.tf("ResizeBilinear", [cropToRatio(site, x, [height, width]), b.ints([height, width])], {half_pixel_centers: true});
+    return b.tf("ResizeBilinear", [cropToRatio(site, x, [height, width]), b.ints([height, width])], {
+      half_pixel_centers: true,
+    });
   });
 }
 
@@ -119,7 +128,8 @@ function centerCrop(site: LayerSite): Ref {
 function encode(site: LayerSite, indices: Ref, depth: number, mode: string): Ref {
   const {b} = site;
   const rank = b.rank(indices);
-  const flat = mode === "one_hot" && rank > 0 && b.shape(indices).at(-1) === 1 ? b.squeeze(indices, [rank - 1]) : indices;
+  const flat =
+    mode === "one_hot" && rank > 0 && b.shape(indices).at(-1) === 1 ? b.squeeze(indices, [rank - 1]) : indices;
   const ones = b.tf("OneHot", [flat, b.scalar(depth, "int32"), b.scalar(1), b.scalar(0)], {axis: -1});
   if (mode === "one_hot") return ones;
   const counted = b.rank(ones) - 2;

@@ -56,16 +56,31 @@ function runCell(site: LayerSite, cell: Cell, partOf: (site: LayerSite) => Layer
   const returnsSequences = config.boolean("return_sequences", false);
   const zeroesMasked = config.boolean("zero_output_for_mask", false);
   // [time, batch, 1…] to select by.
-  const masks = mask && reverse(b.transpose(widen(b, mask, b.rank(initial[output]!) + 1), [1, 0, ...restAxes(b.rank(initial[output]!) + 1)]));
+  const masks =
+    mask &&
+    reverse(
+      b.transpose(widen(b, mask, b.rank(initial[output]!) + 1), [1, 0, ...restAxes(b.rank(initial[output]!) + 1)]),
+    );
   const collected = returnsSequences ? [b.zeros([time, ...shapes[output]!], dtype)] : [];
   const previous = masks === undefined ? [] : [b.zeros(shapes[output]!, dtype)];
-  const variables = [b.scalar(0, "int32"), ...collected, ...previous, ...initial, xs, ...(masks === undefined ? [] : [masks])];
+  const variables = [
+    b.scalar(0, "int32"),
+    ...collected,
+    ...previous,
+    ...initial,
+    xs,
+    ...(masks === undefined ? [] : [masks]),
+  ];
 
-  const places = {states: 1 + collected.length + previous.length, xs: 1 + collected.length + previous.length + initial.length};
+  const places = {
+    states: 1 + collected.length + previous.length,
+    xs: 1 + collected.length + previous.length + initial.length,
+  };
   const results = b.loop(
     variables,
     (region, all) => {
-      const limit = typeof time === "number" ? region.scalar(time, "int32") : region.sizeAt({ref: all[places.xs]!, axis: 0});
+      const limit =
+        typeof time === "number" ? region.scalar(time, "int32") : region.sizeAt({ref: all[places.xs]!, axis: 0});
       return region.tf("Less", [all[0]!, limit]);
     },
     (region, all) => {
@@ -106,7 +121,14 @@ function widen(b: KerasBuilder, mask: Ref, rank: number): Ref {
 function level(b: KerasBuilder, mask: Ref, state: Ref): Ref {
   let result = mask;
   while (b.rank(result) < b.rank(state)) result = b.expand(result, -1);
-  return b.rank(result) > b.rank(state) ? b.squeeze(result, restAxes(b.rank(result)).slice(0, b.rank(result) - b.rank(state)).map((_, i) => b.rank(state) + i)) : result;
+  return b.rank(result) > b.rank(state)
+    ? b.squeeze(
+        result,
+        restAxes(b.rank(result))
+          .slice(0, b.rank(result) - b.rank(state))
+          .map((_, i) => b.rank(state) + i),
+      )
+    : result;
 }
 
 /** A layer of one cell, whose options are the cell's. */
@@ -155,14 +177,23 @@ interface Inner {
 
 /** A layer in the configuration of another. */
 function innerLayer(owner: Config, value: unknown, changes: Readonly<Record<string, unknown>> = {}): Inner {
-  if (!isObject(value) || typeof value.class_name !== "string") throw owner.error("the layer within it has no class_name");
+  if (!isObject(value) || typeof value.class_name !== "string")
+    throw owner.error("the layer within it has no class_name");
   const row = isCustom(value) ? undefined : layerRow(value.class_name);
   if (row === undefined) throw owner.unsupported(`the layer ${value.class_name} within it`);
   const config = isObject(value.config) ? {...value.config, ...changes} : changes;
   return {row, className: value.class_name, config: new Config(`${owner.owner} ${value.class_name}`, config)};
 }
 
-const recurrentNames: ReadonlySet<string> = new Set(["SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"]);
+const recurrentNames: ReadonlySet<string> = new Set([
+  "SimpleRNN",
+  "LSTM",
+  "GRU",
+  "RNN",
+  "ConvLSTM1D",
+  "ConvLSTM2D",
+  "ConvLSTM3D",
+]);
 
 function directions(config: Config): {readonly forward: Inner; readonly backward: Inner} {
   const own = config.get("layer");
@@ -212,14 +243,23 @@ function bidirectional(site: LayerSite): readonly (Ref | Value)[] {
 }
 
 /** Layers for which a mask of steps means something of its own. */
-const usesMask: ReadonlySet<string> = new Set([...recurrentNames, "Bidirectional", "Softmax", "GlobalAveragePooling1D", "Attention", "AdditiveAttention", "MultiHeadAttention"]);
+const usesMask: ReadonlySet<string> = new Set([
+  ...recurrentNames,
+  "Bidirectional",
+  "Softmax",
+  "GlobalAveragePooling1D",
+  "Attention",
+  "AdditiveAttention",
+  "MultiHeadAttention",
+]);
 
 /** The layer on every step: as a batch of all steps. */
 function timeDistributed(site: LayerSite): Value {
   const {b, config} = site;
   const inner = innerLayer(config, config.get("layer"));
   const x = site.inputs[0]!;
-  if (maskOf(site) !== undefined && usesMask.has(inner.className)) throw config.unsupported(`masked steps for ${inner.className}`);
+  if (maskOf(site) !== undefined && usesMask.has(inner.className))
+    throw config.unsupported(`masked steps for ${inner.className}`);
   const sizes = b.sizes(x.ref);
   const [batch, time] = b.shape(x.ref);
   const merged = isKnown(batch!) && isKnown(time!) ? batch * time : -1;
@@ -233,7 +273,8 @@ function timeDistributed(site: LayerSite): Value {
 /** [batch, time, …] as [batch·time, …]. */
 function mergeFirst(b: KerasBuilder, x: Ref): Ref {
   const rest = b.sizes(x).slice(2);
-  if (rest.every((size) => typeof size === "number" && size > 0)) return b.tf("Reshape", [x, b.ints([-1, ...(rest as number[])])]);
+  if (rest.every((size) => typeof size === "number" && size > 0))
+    return b.tf("Reshape", [x, b.ints([-1, ...(rest as number[])])]);
   const sizes = rest.map((size) => (typeof size === "number" ? b.scalar(size, "int32") : b.sizeAt(size)));
   return b.tf("Reshape", [x, b.tf("Pack", [b.scalar(-1, "int32"), ...sizes], {axis: 0})]);
 }

@@ -8,10 +8,17 @@ import {channelsLast, isChannelsFirst} from "./convolution.ts";
 import {firstOf} from "./core.ts";
 
 /** Amounts before and after each spatial axis: a number, one for each axis, or pairs. */
-function pairsOf(config: Config, key: string, dimensions: number, fallback: number): readonly (readonly [number, number])[] {
+function pairsOf(
+  config: Config,
+  key: string,
+  dimensions: number,
+  fallback: number,
+): readonly (readonly [number, number])[] {
   const value = config.get(key) ?? fallback;
-  const isAmount = (each: unknown): each is number => Number.isSafeInteger(each) && (each as number) >= 0 && (each as number) < 2 ** 31;
-  const isPair = (each: unknown): each is [number, number] => Array.isArray(each) && each.length === 2 && each.every(isAmount);
+  const isAmount = (each: unknown): each is number =>
+    Number.isSafeInteger(each) && (each as number) >= 0 && (each as number) < 2 ** 31;
+  const isPair = (each: unknown): each is [number, number] =>
+    Array.isArray(each) && each.length === 2 && each.every(isAmount);
   if (isAmount(value)) return Array.from({length: dimensions}, () => [value, value] as const);
   if (dimensions === 1 && isPair(value)) return [value];
   if (Array.isArray(value) && value.length === dimensions) {
@@ -36,7 +43,8 @@ const cropping = (dimensions: number): LayerRow => ({
       const sizes = b.shape(x).slice(1, -1);
       pairs.forEach(([before, after], i) => {
         const size = sizes[i]!;
-        if (isKnown(size) && before + after >= size) throw config.error(`cropping ${before} and ${after} of ${size} leaves nothing`);
+        if (isKnown(size) && before + after >= size)
+          throw config.error(`cropping ${before} and ${after} of ${size} leaves nothing`);
       });
       const begin = [0, ...pairs.map(([before]) => before), 0];
       const end = [0, ...pairs.map(([, after]) => -after), 0];
@@ -53,10 +61,17 @@ function repeat(b: KerasBuilder, x: Ref, axis: number, times: number): Ref {
   const sizes = b.sizes(x);
   const size = b.shape(x)[axis]!;
   const expanded = b.expand(x, axis + 1);
-  const tiled = b.tf("Tile", [expanded, b.ints(Array.from({length: sizes.length + 1}, (_, i) => (i === axis + 1 ? times : 1)))]);
+  const tiled = b.tf("Tile", [
+    expanded,
+    b.ints(Array.from({length: sizes.length + 1}, (_, i) => (i === axis + 1 ? times : 1))),
+  ]);
   if (isKnown(size)) return b.reshape(tiled, [...sizes.slice(0, axis), size * times, ...sizes.slice(axis + 1)]);
   const indices = b.tf("FloorDiv", [
-    b.tf("Range", [b.scalar(0, "int32"), b.tf("Mul", [b.sizeAt({ref: x, axis}), b.scalar(times, "int32")]), b.scalar(1, "int32")]),
+    b.tf("Range", [
+      b.scalar(0, "int32"),
+      b.tf("Mul", [b.sizeAt({ref: x, axis}), b.scalar(times, "int32")]),
+      b.scalar(1, "int32"),
+    ]),
     b.scalar(times, "int32"),
   ]);
   return b.tf("GatherV2", [x, indices, b.scalar(axis, "int32")]);
@@ -93,7 +108,10 @@ function flatten(site: LayerSite): Ref {
   const x = firstOf(site);
   const rank = b.rank(x);
   if (rank === 1) return b.expand(x, 1);
-  const y = isChannelsFirst(config) && rank > 2 ? b.transpose(x, [0, ...Array.from({length: rank - 2}, (_, i) => i + 2), 1]) : x;
+  const y =
+    isChannelsFirst(config) && rank > 2
+      ? b.transpose(x, [0, ...Array.from({length: rank - 2}, (_, i) => i + 2), 1])
+      : x;
   const sizes = b.sizes(y);
   const rest = b.shape(y).slice(1);
   if (rest.every(isKnown)) return b.reshape(y, [sizes[0]!, rest.reduce((p, q) => p * q, 1)]);
@@ -105,7 +123,10 @@ function reshape(site: LayerSite): Ref {
   const {b, config} = site;
   const x = firstOf(site);
   const target = config.get("target_shape");
-  const isShape = Array.isArray(target) && target.length <= 8 && target.every((size) => size === null || (Number.isSafeInteger(size) && size >= -1));
+  const isShape =
+    Array.isArray(target) &&
+    target.length <= 8 &&
+    target.every((size) => size === null || (Number.isSafeInteger(size) && size >= -1));
   if (!isShape) throw config.error(`target_shape is ${JSON.stringify(target)}`);
   const wanted = (target as (number | null)[]).map((size) => size ?? -1);
   if (wanted.filter((size) => size === -1).length > 1) throw config.error("target_shape has two open sizes");
@@ -114,7 +135,8 @@ function reshape(site: LayerSite): Ref {
     const total = rest.reduce((p, q) => p * q, 1);
     const known = wanted.filter((size) => size !== -1).reduce((p, q) => p * q, 1);
     const sizes = wanted.map((size) => (size === -1 ? total / known : size));
-    if (!sizes.every(Number.isSafeInteger) || sizes.reduce((p, q) => p * q, 1) !== total) throw config.error(`it can't make [${wanted}] of [${rest}]`);
+    if (!sizes.every(Number.isSafeInteger) || sizes.reduce((p, q) => p * q, 1) !== total)
+      throw config.error(`it can't make [${wanted}] of [${rest}]`);
     return b.reshape(x, [b.sizes(x)[0]!, ...sizes]);
   }
   const parts = [b.sizeAt({ref: x, axis: 0}), ...wanted.map((size) => b.scalar(size, "int32"))];
@@ -135,7 +157,6 @@ function repeatVector(site: LayerSite): Ref {
   return b.tf("Tile", [b.expand(firstOf(site), 1), b.ints([1, n, 1])]);
 }
 
-
 export const reshapingLayers: LayerTable = {
   ZeroPadding1D: padding(1),
   ZeroPadding2D: padding(2),
@@ -144,7 +165,8 @@ export const reshapingLayers: LayerTable = {
   Cropping2D: cropping(2),
   Cropping3D: cropping(3),
   UpSampling1D: {
-    build: (site) => repeat(site.b, firstOf(site), 1, site.config.integer("size", site.config.integer("length", 2, 1), 1)),
+    build: (site) =>
+      repeat(site.b, firstOf(site), 1, site.config.integer("size", site.config.integer("length", 2, 1), 1)),
   },
   UpSampling2D: {build: upSampling2d},
   UpSampling3D: {build: upSampling3d},
