@@ -7,7 +7,7 @@ import {castTensor} from "../../ops/elements.ts";
 import {type Config, isObject, layerUnsupported, short} from "./config.ts";
 import {KerasBuilder} from "./keras-builder.ts";
 import {callRow, type LayerSite, Value} from "./layer.ts";
-import {type NamedAddress, type ParsedFile, type ParsedLayer, type ParsedModel, TensorAddress} from "./model-config.ts";
+import {addressesIn, type NamedAddress, type ParsedFile, type ParsedLayer, type ParsedModel, TensorAddress} from "./model-config.ts";
 import {applyOperation} from "./operations.ts";
 import type {WeightOwner, WeightSource} from "./weights.ts";
 
@@ -172,7 +172,7 @@ class ModelRun {
         continue;
       }
       const layer = model.layers.get(address.layer);
-      const call = layer?.calls[address.node];
+      const call = layer?.calls[address.node - layer.firstCall];
       if (layer === undefined || call === undefined) {
         throw new ConvertError(
           "CONVERT_KERAS",
@@ -309,12 +309,6 @@ function policyName(value: unknown): string | undefined {
   if (value.class_name === "QuantizedDTypePolicy" || value.class_name === "QuantizedFloat8DTypePolicy")
     return "quantized";
   return isObject(value.config) && typeof value.config.name === "string" ? value.config.name : undefined;
-}
-
-export function addressesIn(value: unknown): TensorAddress[] {
-  if (value instanceof TensorAddress) return [value];
-  if (Array.isArray(value)) return value.flatMap(addressesIn);
-  return isObject(value) ? Object.values(value).flatMap(addressesIn) : [];
 }
 
 export function valuesIn(value: unknown): readonly Value[] {

@@ -33,6 +33,8 @@ export interface ParsedLayer {
   readonly className: string;
   readonly config: Config;
   readonly calls: readonly Call[];
+  /** The number by which others know the first call. */
+  readonly firstCall: number;
   /** What the layer is: a row of the tables, a model of its own, an operation, or an input. */
   readonly kind:
     | {readonly type: "layer"; readonly row: LayerRow; readonly owner: WeightOwner}
@@ -138,7 +140,27 @@ function parseFunctional(entry: JsonObject, place: Place, context: ParseContext,
     layers.set(layerName, parseLayer(each, layerName, calls, inner, folders, context, depth));
   }
   const ports = (key: string) => parsePorts(config.get(key), key, config);
+  if (context.version < 3) renumberCalls(layers, ports("output_layers"));
   return {name, layers, inputs: ports("input_layers"), outputs: ports("output_layers")};
+}
+
+/**
+ * Up to Keras 2 a model within a model may count its own making as call 0, which isn't written. All calls that are written
+ * are used, so that a number beyond them tells it.
+ */
+function renumberCalls(layers: Map<string, ParsedLayer>, outputs: readonly NamedAddress[]): void {
+  const calls = [...layers.values()].flatMap((layer) => layer.calls);
+  const used = [...addressesIn(calls.map(({args, kwargs}) => [args, kwargs])), ...outputs.map(({address}) => address)];
+  for (const {layer: name, node} of used) {
+    const layer = layers.get(name);
+    if (layer?.kind.type === "model" && node === layer.calls.length) layers.set(name, {...layer, firstCall: 1});
+  }
+}
+
+export function addressesIn(value: unknown): TensorAddress[] {
+  if (value instanceof TensorAddress) return [value];
+  if (Array.isArray(value)) return value.flatMap(addressesIn);
+  return isObject(value) ? Object.values(value).flatMap(addressesIn) : [];
 }
 
 function parseSequential(entry: JsonObject, place: Place, context: ParseContext, depth: number): ParsedModel {
@@ -232,15 +254,15 @@ function parseLayer(
   if (modelClasses.has(className) && !isCustom(entry)) {
     const folder = folders.next(className);
     const model = parseAny(className, entry, {path, folder, trainable}, context, depth + 1);
-    return {name, className, config: new Config(name, {}), calls, kind: {type: "model", model}};
+    return {name, className, config: new Config(name, {}), calls, firstCall: 0, kind: {type: "model", model}};
   }
   const config = new Config(`layer "${path.join("/")}" (${className})`, entry.config ?? {});
   if (className === inputClass) {
     folders.next(className);
-    return {name, className, config, calls, kind: {type: "input"}};
+    return {name, className, config, calls, firstCall: 0, kind: {type: "input"}};
   }
   const operation = operationOf(entry);
-  if (operation !== undefined) return {name, className, config, calls, kind: {type: "operation", operation}};
+  if (operation !== undefined) return {name, className, config, calls, firstCall: 0, kind: {type: "operation", operation}};
   const folder = folders.next(className);
   const row = isCustom(entry) ? undefined : layerRow(className);
   const owner: WeightOwner = {path, folder, specs: specsOf(row, config, context), trainable};
@@ -249,7 +271,7 @@ function parseLayer(
     const why = className === "Lambda" ? "code of the model's author" : "a custom layer, or one that isn't supported";
     context.problems.push(`"${path.join("/")}": ${className}, ${why}`);
   }
-  return {name, className, config, calls, kind: {type: "layer", row: row ?? {build: () => []}, owner}};
+  return {name, className, config, calls, firstCall: 0, kind: {type: "layer", row: row ?? {build: () => []}, owner}};
 }
 
 function specsOf(row: LayerRow | undefined, config: Config, context: ParseContext): WeightOwner["specs"] {

@@ -11,10 +11,19 @@ import {Value} from "./layer.ts";
 export class OperationSite {
   readonly b: KerasBuilder;
   readonly config: Config;
+  /** A function of TensorFlow rather than an operation of Keras. */
+  readonly isTensorflow: boolean;
   readonly #args: readonly unknown[];
   readonly #kwargs: Readonly<Record<string, unknown>>;
 
-  constructor(b: KerasBuilder, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>, config: Config) {
+  constructor(
+    b: KerasBuilder,
+    args: readonly unknown[],
+    kwargs: Readonly<Record<string, unknown>>,
+    config: Config,
+    isTensorflow = false,
+  ) {
+    this.isTensorflow = isTensorflow;
     this.b = b;
     this.config = config;
     this.#args = args;
@@ -102,7 +111,9 @@ export class OperationSite {
 
   tensors(place: number, ...names: readonly string[]): readonly Ref[] {
     const value = this.argument(place, ...names);
-    if (!Array.isArray(value)) throw this.config.error(`${names[0]} is ${short(value)}, expected a list of tensors`);
+    if (!Array.isArray(value) || value.length === 0) {
+      throw this.config.error(`${names[0]} is ${short(value)}, expected a list of tensors`);
+    }
     return value.map((each: unknown) => {
       if (each instanceof Value) return each.ref;
       const constant = constantOf(each);
@@ -340,7 +351,11 @@ const arg =
     const {b} = site;
     const x = site.tensor(0, "x", "input");
     if (site.flag(-1, "keepdims")) throw site.config.unsupported("keepdims=true");
-    return b.tf(op, [x, b.scalar(site.integer(1, "axis"), "int32")], {output_type: "int32"});
+    // Keras gives int32, TensorFlow int64 unless it is told.
+    const told = site.argument(-1, "output_type");
+    const type = site.isTensorflow ? (told ?? "int64") : "int32";
+    if (type !== "int32" && type !== "int64") throw site.config.unsupported(`output_type=${short(told)}`);
+    return b.tf(op, [x, b.scalar(site.integer(1, "axis"), "int32")], {output_type: type});
   };
 
 function take(site: OperationSite): Ref {
@@ -350,16 +365,16 @@ function take(site: OperationSite): Ref {
   return b.tf("GatherV2", [site.tensor(0, "x", "params"), site.tensor(1, "indices"), b.scalar(axis, "int32")]);
 }
 
+/** The equation stands first in TensorFlow, and apart in Keras 3. */
 function einsum(site: OperationSite): Ref {
-  const equation = site.argument(-1, "subscripts", "equation");
+  const first = site.argument(0);
+  const equation = typeof first === "string" ? first : site.argument(-1, "subscripts", "equation");
   if (typeof equation !== "string") throw site.config.error("it has no subscripts");
   const refs: Ref[] = [];
-  for (let i = 0; ; i++) {
-    const value = site.argument(i);
-    if (value === undefined) break;
-    if (value instanceof Value) refs.push(value.ref);
-    else if (i > 0 || typeof value !== "string") throw site.config.unsupported(`an operand ${short(value)}`);
+  for (let place = typeof first === "string" ? 1 : 0; site.argument(place) !== undefined; place++) {
+    refs.push(site.tensor(place));
   }
+  if (refs.length === 0) throw site.config.error("it has no operands");
   return site.b.tf("Einsum", refs, {equation});
 }
 
@@ -502,6 +517,45 @@ const tensorflowFunctions: Readonly<Record<string, string>> = {
   "math.equal": "Equal",
   "math.greater": "Greater",
   "math.less": "Less",
+  "math.argmax": "Argmax",
+  "math.argmin": "Argmin",
+  "math.reduce_prod": "Prod",
+  "math.reduce_any": "Any",
+  "math.reduce_all": "All",
+  "math.greater_equal": "GreaterEqual",
+  "math.less_equal": "LessEqual",
+  "math.logical_and": "LogicalAnd",
+  "math.logical_or": "LogicalOr",
+  "math.logical_not": "LogicalNot",
+  "math.floor": "Floor",
+  "math.ceil": "Ceil",
+  "math.sin": "Sin",
+  "math.cos": "Cos",
+  "math.erf": "Erf",
+  "math.softplus": "Softplus",
+  "math.floormod": "Mod",
+  "__operators__.neg": "Negative",
+  "__operators__.pow": "Power",
+  "__operators__.gt": "Greater",
+  "__operators__.ge": "GreaterEqual",
+  "__operators__.lt": "Less",
+  "__operators__.le": "LessEqual",
+  "__operators__.ne": "NotEqual",
+  "__operators__.eq": "Equal",
+  clip_by_value: "Clip",
+  einsum: "Einsum",
+  split: "Split",
+  where: "Where",
+  zeros_like: "ZerosLike",
+  ones_like: "OnesLike",
+  tile: "Tile",
+  identity: "Identity",
+  stop_gradient: "StopGradient",
+  "nn.sigmoid": "Sigmoid",
+  "nn.tanh": "Tanh",
+  "nn.elu": "Elu",
+  "nn.selu": "Selu",
+  "nn.log_softmax": "LogSoftmax",
   "linalg.matmul": "Matmul",
   reshape: "Reshape",
   transpose: "Transpose",
@@ -533,7 +587,7 @@ export function applyOperation(
   const called = name.startsWith("function ")
     ? tensorflowFunctions[name.slice("function ".length).replace(/^tf\./, "")]
     : name;
-  const site = new OperationSite(b, args, kwargs, config);
+  const site = new OperationSite(b, args, kwargs, config, name.startsWith("function "));
   const activation =
     called !== undefined && Object.hasOwn(activationNames, called) ? activationNames[called] : undefined;
   if (activation !== undefined && isActivation(activation)) {

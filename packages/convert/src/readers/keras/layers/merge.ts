@@ -45,14 +45,15 @@ function mergeMasks({b, version}: LayerSite, masks: readonly (Ref | undefined)[]
 }
 
 function concatenate(site: LayerSite): Value {
-  const {b, config, inputs} = site;
+  const {b, config, inputs, version} = site;
   const axis = config.number("axis", -1);
   const refs = inputs.map(({ref}) => ref);
   const ranks = new Set(refs.map((ref) => b.rank(ref)));
   if (ranks.size !== 1) throw config.error("its inputs have different ranks");
   const result = b.concat(refs, axis);
   if (inputs.every(({mask}) => mask === undefined)) return new Value(result);
-  // Masks as wide as their inputs, true where there is none, joined alike; a step counts where any of its elements does.
+  // Masks as wide as their inputs, true where there is none, joined alike; a step counts where any of its elements does,
+  // up to Keras 2 where all do.
   const wide = inputs.map(({ref, mask}) => {
     const ones = b.tf("OnesLike", [b.cast(ref, "float32")]);
     if (mask === undefined) return b.tf("Greater", [ones, b.scalar(0)]);
@@ -61,7 +62,7 @@ function concatenate(site: LayerSite): Value {
     return b.tf("LogicalAnd", [own, b.tf("Greater", [ones, b.scalar(0)])]);
   });
   const last = b.rank(result) - 1;
-  return new Value(result, b.reduce("Any", b.concat(wide, axis), [last], false));
+  return new Value(result, b.reduce(version >= 3 ? "Any" : "All", b.concat(wide, axis), [last], false));
 }
 
 /** Contracts an axis of each, keeping the batch. */

@@ -66,9 +66,13 @@ function layerNormalization(site: LayerSite): Ref {
   const rank = b.rank(x);
   const axes = axesOf(config, rank);
   const epsilon = b.like(config.number("epsilon", 1e-3), x);
-  // Weights have the shape of the normalised axes in the order in which the layer lists them.
+  // Weights have the shape of the normalised axes in the order in which the layer lists them; Keras 2 took it for theirs.
   const along = (key: string) => {
     const sorted = [...axes].sort((p, q) => p - q);
+    if (site.version < 3 && axes.some((axis, i) => axis !== sorted[i])) {
+      const sizes = b.sizes(x).map((size, axis) => (axes.includes(axis) ? size : 1));
+      return b.reshape(site.weight(key), sizes);
+    }
     const weight = b.transpose(
       site.weight(key),
       sorted.map((axis) => axes.indexOf(axis)),
