@@ -7,7 +7,14 @@ import {castTensor} from "../../ops/elements.ts";
 import {type Config, isObject, layerUnsupported, short} from "./config.ts";
 import {KerasBuilder} from "./keras-builder.ts";
 import {callRow, type LayerSite, Value} from "./layer.ts";
-import {addressesIn, type NamedAddress, type ParsedFile, type ParsedLayer, type ParsedModel, TensorAddress} from "./model-config.ts";
+import {
+  addressesIn,
+  type NamedAddress,
+  type ParsedFile,
+  type ParsedLayer,
+  type ParsedModel,
+  TensorAddress,
+} from "./model-config.ts";
 import {applyOperation} from "./operations.ts";
 import type {WeightOwner, WeightSource} from "./weights.ts";
 
@@ -255,7 +262,6 @@ class ModelRun {
       args: castArgs.slice(1),
       kwargs: castKwargs,
       version: this.#options.version,
-      weightValue: read,
       weight: (key) => {
         const cache = this.#weights.get(b) ?? new Map<string, Ref>();
         this.#weights.set(b, cache);

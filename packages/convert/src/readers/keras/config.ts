@@ -6,11 +6,24 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Options that mean nothing, or nothing at inference. */
+const withoutEffect = new RegExp(
+  `^(${[
+    "name|trainable|dtype|autocast|activity_regularizer|.*_(initializer|regularizer|constraint)",
+    "batch_input_shape|batch_shape|input_length|input_shape|input_dim|output_dim|input_dtype|build_config|shared_object_id",
+    "rate|noise_shape|seed|stddev|l1|l2|dropout|recurrent_dropout|momentum|synchronized|virtual_batch_size|fused",
+    "renorm_.*|implementation|unroll|use_cudnn|unit_forget_bias|flash_attention|power_iterations|lora_.*|weights",
+    "key_shape|query_shape|value_shape|output_shape|num_heads|num_key_value_heads|num_query_heads|value_dim|shared_axes|fill_mode|fill_value",
+    "bias_axes|epsilon|num_bins|input_tensor|alpha_.*",
+  ].join("|")})$`,
+);
+
 /** One layer's (or model's) configuration. Absent and null options read as their defaults. */
 export class Config {
   /** Of the layer, for messages. */
   readonly owner: string;
   readonly values: JsonObject;
+  readonly #asked = new Set<string>();
 
   constructor(owner: string, values: unknown) {
     this.owner = owner;
@@ -19,6 +32,7 @@ export class Config {
   }
 
   get(key: string): unknown {
+    this.#asked.add(key);
     return Object.hasOwn(this.values, key) ? this.values[key] : undefined;
   }
 
@@ -70,6 +84,20 @@ export class Config {
     throw this.error(`${key} is ${short(value)}, expected a list of numbers`);
   }
 
+  /**
+   * Refuses options that were set and that nobody asked for: one that is unknown here may change what the layer computes.
+   * Throws `CONVERT_LAYER_UNSUPPORTED`.
+   */
+  refuseUnread(): void {
+    const isSet = (value: unknown) => value !== undefined && value !== null && value !== false;
+    const unread = Object.entries(this.values).filter(
+      ([key, value]) => isSet(value) && !this.#asked.has(key) && !withoutEffect.test(key),
+    );
+    if (unread.length > 0) {
+      throw this.unsupported(`the option ${unread.map(([key, value]) => `${key}=${short(value)}`).join(", ")}`);
+    }
+  }
+
   error(message: string): ConvertError {
     return new ConvertError("CONVERT_KERAS", `${this.owner}: ${message}`, {details: {layer: this.owner}});
   }
@@ -108,9 +136,7 @@ export function parseJson(text: string, what: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    const plain = text.replace(/("(?:[^"\\]|\\.)*")|-?\bInfinity\b|\bNaN\b/g, (found, quoted) =>
-      quoted !== undefined ? found : found === "NaN" ? '"__nan__"' : found.startsWith("-") ? "-1e999" : "1e999",
-    );
+    const plain = withoutPythonNumbers(text);
     try {
       value = JSON.parse(plain);
     } catch {
@@ -119,6 +145,23 @@ export function parseJson(text: string, what: string): unknown {
   }
   checkDepth(value, what);
   return value;
+}
+
+/** Outside of strings, numbers that JSON lacks: infinite ones as too large, NaN as text, which no option takes. */
+function withoutPythonNumbers(text: string): string {
+  const parts: string[] = [];
+  let start = 0;
+  while (start < text.length) {
+    const quote = text.indexOf('"', start);
+    const outside = text.slice(start, quote < 0 ? text.length : quote);
+    parts.push(outside.replaceAll("-Infinity", "-1e999").replaceAll("Infinity", "1e999").replaceAll("NaN", '"NaN"'));
+    if (quote < 0) break;
+    let end = quote + 1;
+    while (end < text.length && text[end] !== '"') end += text[end] === "\\" ? 2 : 1;
+    parts.push(text.slice(quote, end + 1));
+    start = end + 1;
+  }
+  return parts.join("");
 }
 
 /** Level by level, so that no depth exhausts the stack. */

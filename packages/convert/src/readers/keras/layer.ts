@@ -1,5 +1,4 @@
 /** What a row of the layer tables is: the weights of a layer, and how it becomes operators. */
-import type {Tensor} from "@tf-trusted/tensor";
 import type {Ref} from "../../ir/graph.ts";
 import type {Config} from "./config.ts";
 import type {KerasBuilder} from "./keras-builder.ts";
@@ -30,7 +29,6 @@ export interface LayerSite {
   readonly version: number;
   /** A weight by the key that the row gives it. Throws `CONVERT_KERAS` where the file has none. */
   weight(key: string): Ref;
-  weightValue(key: string): Tensor;
   /** A layer or cell within this one, whose weights have keys beginning with `prefix`. */
   part(config: Config, prefix: string, inputs: readonly Value[], kwargs?: Readonly<Record<string, unknown>>): LayerSite;
   /** The same where another graph is built: a part of a loop. */
@@ -46,6 +44,8 @@ export interface LayerRow {
    * {@link Value}s. Default: stop.
    */
   readonly mask?: "pass" | "stop" | "own";
+  /** Does nothing at inference, whatever its options are. */
+  readonly ignoresOptions?: true;
 }
 
 export type LayerTable = Readonly<Record<string, LayerRow>>;
@@ -54,8 +54,18 @@ export type LayerTable = Readonly<Record<string, LayerRow>>;
 export function callRow(site: LayerSite, row: LayerRow): readonly Value[] {
   if (site.inputs.length === 0) throw site.config.error("it is called without a tensor");
   const built = row.build(site);
+  if (row.ignoresOptions !== true) site.config.refuseUnread();
   const list = typeof built === "string" || built instanceof Value ? [built] : built;
   const explicit = site.kwargs.mask instanceof Value ? site.kwargs.mask.ref : undefined;
   const mask = row.mask === "pass" ? (explicit ?? site.inputs[0]!.mask) : undefined;
   return list.map((each) => (each instanceof Value ? each : new Value(each, mask)));
+}
+
+/** A weight, which has to have the shape that the options say (-1: any). Throws `CONVERT_KERAS`. */
+export function weightOf(site: LayerSite, key: string, shape: readonly number[]): Ref {
+  const ref = site.weight(key);
+  const found = site.b.shape(ref);
+  const fits = found.length === shape.length && shape.every((size, axis) => size === -1 || size === found[axis]);
+  if (!fits) throw site.config.error(`its weight ${key} has the shape [${found}], expected [${shape}]`);
+  return ref;
 }

@@ -262,7 +262,8 @@ function parseLayer(
     return {name, className, config, calls, firstCall: 0, kind: {type: "input"}};
   }
   const operation = operationOf(entry);
-  if (operation !== undefined) return {name, className, config, calls, firstCall: 0, kind: {type: "operation", operation}};
+  if (operation !== undefined)
+    return {name, className, config, calls, firstCall: 0, kind: {type: "operation", operation}};
   const folder = folders.next(className);
   const row = isCustom(entry) ? undefined : layerRow(className);
   const owner: WeightOwner = {path, folder, specs: specsOf(row, config, context), trainable};

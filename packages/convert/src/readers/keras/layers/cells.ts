@@ -3,7 +3,7 @@ import type {Ref} from "../../../ir/graph.ts";
 import {activate} from "../activations.ts";
 import {Config, isObject} from "../config.ts";
 import type {Size} from "../keras-builder.ts";
-import type {LayerSite} from "../layer.ts";
+import {type LayerSite, weightOf} from "../layer.ts";
 import {ownWeights, type WeightSpec, within} from "../weights.ts";
 import {convolve} from "./convolution.ts";
 
@@ -17,6 +17,12 @@ export interface Cell {
   readonly step: (site: LayerSite, x: Ref, states: readonly Ref[]) => readonly Ref[];
   /** Which of the states is the output. */
   readonly output?: (config: Config) => number;
+}
+
+/** The product with the state, [units, units·gates]. */
+function recurrentKernel(site: LayerSite, gates: number): Ref {
+  const units = site.config.integer("units", undefined, 1);
+  return weightOf(site, "recurrent_kernel", [units, units * gates]);
 }
 
 const weights = (config: Config): readonly WeightSpec[] =>
@@ -46,7 +52,7 @@ const simple: Cell = {
   weights,
   states: denseStates(1),
   project: withBias,
-  step: (site, x, [h]) => [outer(site, site.b.add(x, site.b.project(h!, site.weight("recurrent_kernel"))))],
+  step: (site, x, [h]) => [outer(site, site.b.add(x, site.b.project(h!, recurrentKernel(site, 1))))],
 };
 
 /** Gates i, f, c, o of z = x·W + b + h·U; c' = f·c + i·act(c̃), h' = o·act(c'). */
@@ -63,7 +69,7 @@ const lstm: Cell = {
   states: denseStates(2),
   project: withBias,
   step: (site, x, [h, c]) => {
-    const z = site.b.add(x, site.b.project(h!, site.weight("recurrent_kernel")));
+    const z = site.b.add(x, site.b.project(h!, recurrentKernel(site, 4)));
     return lstmStep(site, z, c!, -1);
   },
 };
@@ -83,7 +89,7 @@ const gru: Cell = {
   step: (site, x, [h]) => {
     const {b, config, weight, version} = site;
     const units = config.integer("units", undefined, 1);
-    const kernel = weight("recurrent_kernel");
+    const kernel = recurrentKernel(site, 3);
     const [xz, xr, xh] = b.split(x, 3, -1) as [Ref, Ref, Ref];
     const mix = (z: Ref, candidate: Ref): readonly Ref[] => [
       b.add(b.mul(z, h!), b.mul(b.sub(b.like(1, z), z), candidate)),

@@ -4,7 +4,7 @@ import type {Attributes, Ref} from "../../../ir/graph.ts";
 import {activate} from "../activations.ts";
 import type {Config} from "../config.ts";
 import type {KerasBuilder, Size} from "../keras-builder.ts";
-import type {LayerRow, LayerSite, LayerTable} from "../layer.ts";
+import {type LayerRow, type LayerSite, type LayerTable, weightOf} from "../layer.ts";
 import {ownWeights} from "../weights.ts";
 import {firstOf} from "./core.ts";
 
@@ -104,12 +104,22 @@ function convolveDepthwise(b: KerasBuilder, x: Ref, kernel: Ref, options: Window
   return dimensions === 1 ? b.squeeze(y, [1]) : y;
 }
 
+/** A kernel [...spatial, in, out]. */
+function kernelOf(site: LayerSite, key: string, spatial: readonly number[], last: number): Ref {
+  return weightOf(site, key, [...spatial, -1, last]);
+}
+
 function addBias({b, config, weight}: LayerSite, y: Ref): Ref {
   return config.boolean("use_bias", true) ? b.tf("BiasAdd", [y, weight("bias")]) : y;
 }
 
 const finish = (site: LayerSite, y: Ref): Ref =>
   activate(site.b, addBias(site, y), site.config, "activation", site.version);
+
+/** Depthwise and separable layers have the option from those that they derive from. */
+function ungrouped(config: Config): void {
+  if (config.integer("groups", 1, 1) !== 1) throw config.unsupported("groups");
+}
 
 /** Activations along an axis of channels are those of the layer's own layout. */
 function refuseAxisActivation(config: Config): void {
@@ -124,7 +134,17 @@ const standard = (dimensions: number): LayerRow => ({
   build: (site) => {
     refuseAxisActivation(site.config);
     const options = {...windowsOf(site.config, dimensions), groups: site.config.integer("groups", 1, 1)};
-    return channelsLast(site, (x) => finish(site, convolve(site.b, x, site.weight("kernel"), options)));
+    return channelsLast(site, (x) =>
+      finish(
+        site,
+        convolve(
+          site.b,
+          x,
+          kernelOf(site, "kernel", options.kernel, site.config.integer("filters", undefined, 1)),
+          options,
+        ),
+      ),
+    );
   },
 });
 
@@ -133,8 +153,10 @@ const depthwise = (dimensions: number): LayerRow => ({
     ownWeights([version < 3 ? "depthwise_kernel" : "kernel", config.boolean("use_bias", true) && "bias"]),
   build: (site) => {
     refuseAxisActivation(site.config);
+    ungrouped(site.config);
     const options = windowsOf(site.config, dimensions);
-    const kernel = site.weight(site.version < 3 ? "depthwise_kernel" : "kernel");
+    const key = site.version < 3 ? "depthwise_kernel" : "kernel";
+    const kernel = kernelOf(site, key, options.kernel, site.config.integer("depth_multiplier", 1, 1));
     return channelsLast(site, (x) => finish(site, convolveDepthwise(site.b, x, kernel, options)));
   },
 });
@@ -144,12 +166,21 @@ const separable = (dimensions: number): LayerRow => ({
   build: (site) => {
     const {b, config} = site;
     refuseAxisActivation(config);
+    ungrouped(config);
     const options = windowsOf(config, dimensions);
     const one = options.kernel.map(() => 1);
     const pointwise: ConvolutionOptions = {kernel: one, strides: one, dilations: one, padding: "valid", groups: 1};
     return channelsLast(site, (x) => {
-      const deep = convolveDepthwise(b, x, site.weight("depthwise_kernel"), options);
-      return finish(site, convolve(b, deep, site.weight("pointwise_kernel"), pointwise));
+      const deep = convolveDepthwise(
+        b,
+        x,
+        kernelOf(site, "depthwise_kernel", options.kernel, config.integer("depth_multiplier", 1, 1)),
+        options,
+      );
+      return finish(
+        site,
+        convolve(b, deep, kernelOf(site, "pointwise_kernel", one, config.integer("filters", undefined, 1)), pointwise),
+      );
     });
   },
 });
@@ -177,13 +208,13 @@ const transposed = (dimensions: number): LayerRow => ({
     refuseAxisActivation(config);
     const {kernel, strides, dilations, padding} = windowsOf(config, dimensions);
     if (padding === "causal") throw config.unsupported('padding="causal"');
-    if (config.integer("groups", 1, 1) !== 1) throw config.unsupported("groups");
+    ungrouped(config);
     if (dilations.some((dilation) => dilation !== 1)) throw config.unsupported(`dilation_rate=[${dilations}]`);
     const extra = config.has("output_padding") ? config.integers("output_padding", dimensions) : undefined;
     return channelsLast(site, (x) => {
       const spatial = b.shape(x).slice(1, -1);
       const sizes = spatial.map((size, i) => transposedSize(size, kernel[i]!, strides[i]!, 1, padding, extra?.[i]));
-      const filter = site.weight("kernel");
+      const filter = weightOf(site, "kernel", [...kernel, config.integer("filters", undefined, 1), -1]);
       const channels = b.shape(filter).at(-2)!;
       if (sizes.includes(-1) || !isKnown(channels))
         throw config.unsupported("a transposed convolution over sizes that aren't known");

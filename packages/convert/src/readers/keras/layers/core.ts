@@ -1,7 +1,7 @@
 /** Dense, EinsumDense, Embedding, Masking and what only hands on. */
 import type {Ref} from "../../../ir/graph.ts";
 import {activate} from "../activations.ts";
-import {type LayerSite, type LayerTable, Value} from "../layer.ts";
+import {type LayerSite, type LayerTable, Value, weightOf} from "../layer.ts";
 import {ownWeights} from "../weights.ts";
 
 export const firstOf = (site: LayerSite): Ref => site.inputs[0]!.ref;
@@ -11,8 +11,9 @@ function dense(site: LayerSite): Ref {
   const {b, config, version} = site;
   if (config.has("quantization_mode"))
     throw config.unsupported(`quantization_mode="${config.get("quantization_mode")}"`);
-  const product = b.project(firstOf(site), site.weight("kernel"));
-  const sum = config.boolean("use_bias", true) ? b.tf("BiasAdd", [product, site.weight("bias")]) : product;
+  const units = config.integer("units", undefined, 1);
+  const product = b.project(firstOf(site), weightOf(site, "kernel", [-1, units]));
+  const sum = config.boolean("use_bias", true) ? b.tf("BiasAdd", [product, weightOf(site, "bias", [units])]) : product;
   return activate(b, sum, config, "activation", version);
 }
 
@@ -29,7 +30,10 @@ function embedding(site: LayerSite): Value {
   const {b, config} = site;
   const given = firstOf(site);
   const indices = b.dtype(given) === "int32" || b.dtype(given) === "int64" ? given : b.cast(given, "int32");
-  const table = site.weight("embeddings");
+  const table = weightOf(site, "embeddings", [
+    config.integer("input_dim", undefined, 1),
+    config.integer("output_dim", undefined, 1),
+  ]);
   const rows = b.tf("GatherV2", [table, indices, b.scalar(0, "int32")]);
   const mask = config.boolean("mask_zero", false) ? b.tf("NotEqual", [indices, b.like(0, indices)]) : undefined;
   return new Value(rows, mask);

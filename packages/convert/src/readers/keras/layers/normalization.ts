@@ -3,7 +3,7 @@ import {isKnown} from "../../../ir/dims.ts";
 import type {Ref} from "../../../ir/graph.ts";
 import type {Config} from "../config.ts";
 import type {KerasBuilder, Size} from "../keras-builder.ts";
-import type {LayerSite, LayerTable} from "../layer.ts";
+import {type LayerSite, type LayerTable, weightOf} from "../layer.ts";
 import {ownWeights} from "../weights.ts";
 import {firstOf} from "./core.ts";
 
@@ -47,7 +47,8 @@ function batchNormalization(site: LayerSite): Ref {
   const rank = b.rank(x);
   const axes = axesOf(config, rank);
   if (axes.length !== 1) throw config.unsupported("a batch normalisation over several axes");
-  const along = (key: string) => spread(b, site.weight(key), axes, rank);
+  const channels = b.shape(x)[axes[0]!]!;
+  const along = (key: string) => spread(b, weightOf(site, key, [isKnown(channels) ? channels : -1]), axes, rank);
   const inverse = b.tf("Rsqrt", [b.add(along("moving_variance"), b.like(config.number("epsilon", 1e-3), x))]);
   const factor = config.boolean("scale", true) ? b.mul(inverse, along("gamma")) : inverse;
   const shift = b.mul(along("moving_mean"), factor);

@@ -202,5 +202,5 @@ export const preprocessingLayers: LayerTable = {
   CenterCrop: {build: centerCrop},
   CategoryEncoding: {build: categoryEncoding},
   Discretization: {build: discretization},
-  ...Object.fromEntries(augmentations.map((name) => [name, {build: augmentation}])),
+  ...Object.fromEntries(augmentations.map((name) => [name, {build: augmentation, ignoresOptions: true} as const])),
 };

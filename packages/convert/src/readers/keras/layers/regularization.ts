@@ -14,5 +14,5 @@ const names = [
 ] as const;
 
 export const regularizationLayers: LayerTable = Object.fromEntries(
-  names.map((name) => [name, {build: firstOf, mask: "pass"} as const]),
+  names.map((name) => [name, {build: firstOf, mask: "pass", ignoresOptions: true} as const]),
 );
