@@ -16,6 +16,7 @@ import {
   TensorAddress,
 } from "./model-config.ts";
 import {applyOperation} from "./operations.ts";
+import {joinSteps, splitSteps} from "./steps.ts";
 import type {WeightOwner, WeightSource} from "./weights.ts";
 
 export interface BuildOptions {
@@ -220,7 +221,7 @@ class ModelRun {
       case "input":
         throw config.error("an input that isn't among the model's inputs");
       case "model":
-        return this.run(kind.model, modelInputs(kind.model, args, kwargs, layer), kind.model.outputs);
+        return this.#callModel(kind, modelInputs(kind.model, args, kwargs, layer), layer);
       case "operation":
         this.b.enter(layer.name);
         return applyOperation(this.b, kind.operation, args, kwargs, config);
@@ -230,6 +231,22 @@ class ModelRun {
         return callRow(site, kind.row);
       }
     }
+  }
+
+  #callModel(
+    {model, perStep}: {readonly model: ParsedModel; readonly perStep: boolean},
+    inputs: readonly Value[],
+    layer: ParsedLayer,
+  ): readonly Value[] {
+    if (!perStep) return this.run(model, inputs, model.outputs);
+    const [first] = inputs as [Value];
+    if (inputs.length !== 1 || model.outputs.length !== 1 || first.mask !== undefined) {
+      throw layerUnsupported(`layer "${layer.name}"`, "a model of several tensors, or with a mask, for each step");
+    }
+    this.b.enter(layer.name);
+    const [result] = this.run(model, [new Value(joinSteps(this.b, first.ref))], model.outputs) as [Value];
+    this.b.enter(layer.name);
+    return [new Value(splitSteps(this.b, result.ref, first.ref))];
   }
 
   #site(

@@ -38,7 +38,7 @@ export interface ParsedLayer {
   /** What the layer is: a row of the tables, a model of its own, an operation, or an input. */
   readonly kind:
     | {readonly type: "layer"; readonly row: LayerRow; readonly owner: WeightOwner}
-    | {readonly type: "model"; readonly model: ParsedModel}
+    | {readonly type: "model"; readonly model: ParsedModel; readonly perStep: boolean}
     | {readonly type: "operation"; readonly operation: string}
     | {readonly type: "input"};
 }
@@ -254,7 +254,13 @@ function parseLayer(
   if (modelClasses.has(className) && !isCustom(entry)) {
     const folder = folders.next(className);
     const model = parseAny(className, entry, {path, folder, trainable}, context, depth + 1);
-    return {name, className, config: new Config(name, {}), calls, firstCall: 0, kind: {type: "model", model}};
+    return {name, className, config: new Config(name, {}), calls, firstCall: 0, kind: {type: "model", model, perStep: false}};
+  }
+  const stepped = className === "TimeDistributed" && !isCustom(entry) ? innerModel(own) : undefined;
+  if (stepped !== undefined) {
+    const folder = `${folders.next(className)}/layer`;
+    const model = parseAny(stepped.class_name as string, stepped, {path, folder, trainable}, context, depth + 1);
+    return {name, className, config: new Config(name, {}), calls, firstCall: 0, kind: {type: "model", model, perStep: true}};
   }
   const config = new Config(`layer "${path.join("/")}" (${className})`, entry.config ?? {});
   if (className === inputClass) {
@@ -273,6 +279,13 @@ function parseLayer(
     context.problems.push(`"${path.join("/")}": ${className}, ${why}`);
   }
   return {name, className, config, calls, firstCall: 0, kind: {type: "layer", row: row ?? {build: () => []}, owner}};
+}
+
+/** The model that a TimeDistributed applies to each step. */
+function innerModel(config: JsonObject): JsonObject | undefined {
+  const {layer} = config;
+  const isModel = isObject(layer) && modelClasses.has(String(layer.class_name)) && !isCustom(layer);
+  return isModel ? layer : undefined;
 }
 
 function specsOf(row: LayerRow | undefined, config: Config, context: ParseContext): WeightOwner["specs"] {

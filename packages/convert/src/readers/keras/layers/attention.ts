@@ -1,5 +1,5 @@
 /** Attention: dot product, additive, with many heads, with grouped heads. */
-import {isKnown} from "../../../ir/dims.ts";
+import {isKnown, isStatic, type Shape} from "../../../ir/dims.ts";
 import type {Ref} from "../../../ir/graph.ts";
 import type {Config} from "../config.ts";
 import {type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
@@ -82,8 +82,26 @@ function headWeights(config: Config, gate: readonly string[], output: string): r
 
 /** x [B, T, D] by a kernel [D, N, H]: [B, T, N, H]. */
 function projectHeads({b, config, weight}: LayerSite, x: Ref, name: string): Ref {
-  const product = b.tf("Einsum", [x, weight(`${name}/kernel`)], {equation: "btd,dnh->btnh"});
+  const kernel = weight(`${name}/kernel`);
+  const [inner, heads, size] = knownShape(config, b.shape(kernel), 3) as [number, number, number];
+  const flat = b.project(x, b.reshape(kernel, [inner, heads * size]));
+  const product = b.reshape(flat, [...b.sizes(x).slice(0, 2), heads, size]);
   return config.boolean("use_bias", true) ? b.add(product, weight(`${name}/bias`)) : product;
+}
+
+/** Heads [B, T, N, H] by a kernel [N, H, D]: [B, T, D]. */
+function joinHeads({b, config, weight}: LayerSite, heads: Ref): Ref {
+  const kernel = weight("output/kernel");
+  if (b.rank(kernel) !== 3) throw config.unsupported("an output of several axes");
+  const [count, size, outer] = knownShape(config, b.shape(kernel), 3) as [number, number, number];
+  const flat = b.reshape(heads, [...b.sizes(heads).slice(0, 2), count * size]);
+  const product = b.project(flat, b.reshape(kernel, [count * size, outer]));
+  return config.boolean("use_bias", true) ? b.add(product, weight("output/bias")) : product;
+}
+
+function knownShape(config: Config, shape: Shape, rank: number): readonly number[] {
+  if (shape.length === rank && isStatic(shape)) return shape;
+  throw config.error(`a kernel has the shape [${shape}], expected ${rank} sizes`);
 }
 
 /** Query, value and key as they were called, with the masks that Keras would see. */
@@ -140,7 +158,7 @@ function headSoftmax(site: LayerSite, scores: Ref, mask: Ref | undefined, isFuse
 const fusedLow = -0.7 * 3.4028234663852886e38;
 
 function multiHeadAttention(site: LayerSite): readonly (Ref | Value)[] {
-  const {b, config, weight} = site;
+  const {b, config} = site;
   const {query, value, key, mask} = headArguments(site);
   const keyDim = config.integer("key_dim", undefined, 1);
   const axes = config.get("attention_axes");
@@ -162,16 +180,12 @@ function multiHeadAttention(site: LayerSite): readonly (Ref | Value)[] {
   const gated = config.boolean("use_gate", false)
     ? b.mul(mixed, b.tf("Sigmoid", [projectHeads(site, query.ref, "gate")]))
     : mixed;
-  const kernel = weight("output/kernel");
-  if (b.rank(kernel) !== 3) throw config.unsupported("an output of several axes");
-  const product = b.tf("Einsum", [gated, kernel], {equation: "btnh,nhd->btd"});
-  const result = config.boolean("use_bias", true) ? b.add(product, weight("output/bias")) : product;
-  const output = new Value(result, query.mask);
+  const output = new Value(joinHeads(site, gated), query.mask);
   return wantsScores ? [output, weights] : [output];
 }
 
 function groupQueryAttention(site: LayerSite): readonly (Ref | Value)[] {
-  const {b, config, weight} = site;
+  const {b, config} = site;
   const {query, value, key, mask} = headArguments(site);
   const size = config.integer("head_dim", undefined, 1);
   const [heads, groups] = [
@@ -192,9 +206,7 @@ function groupQueryAttention(site: LayerSite): readonly (Ref | Value)[] {
   const isFused = config.number("dropout", 0) === 0 && !wantsScores;
   const weights = headSoftmax(site, scores, mask(), isFused);
   const mixed = b.tf("Einsum", [weights, v], {equation: "bnts,bsnh->btnh"});
-  const product = b.tf("Einsum", [mixed, weight("output/kernel")], {equation: "btnh,nhd->btd"});
-  const result = config.boolean("use_bias", true) ? b.add(product, weight("output/bias")) : product;
-  const output = new Value(result, query.mask);
+  const output = new Value(joinHeads(site, mixed), query.mask);
   return wantsScores ? [output, weights] : [output];
 }
 

@@ -1,9 +1,9 @@
 /** Convolutions of one to three dimensions, all by Conv2D and Conv3D over [batch, …spatial, channels]. */
-import {type Dim, isKnown} from "../../../ir/dims.ts";
+import {isKnown, isStatic, type Shape} from "../../../ir/dims.ts";
 import type {Attributes, Ref} from "../../../ir/graph.ts";
 import {activate} from "../activations.ts";
 import type {Config} from "../config.ts";
-import type {KerasBuilder, Size} from "../keras-builder.ts";
+import type {KerasBuilder} from "../keras-builder.ts";
 import {type LayerRow, type LayerSite, type LayerTable, weightOf} from "../layer.ts";
 import {ownWeights} from "../weights.ts";
 import {firstOf} from "./core.ts";
@@ -185,19 +185,10 @@ const separable = (dimensions: number): LayerRow => ({
   },
 });
 
-/** The size that a transposed convolution gives (keras.src.backend.common.backend_utils). */
-function transposedSize(
-  size: Dim,
-  kernel: number,
-  stride: number,
-  dilation: number,
-  padding: string,
-  extra: number | undefined,
-): Dim {
-  if (!isKnown(size)) return -1;
-  const reach = (kernel - 1) * dilation + 1;
-  if (extra === undefined) return padding === "same" ? size * stride : size * stride + Math.max(reach - stride, 0);
-  return (size - 1) * stride + (padding === "same" ? reach % 2 : reach) + extra;
+/** What a transposed convolution adds to size·stride (keras.src.backend.common.backend_utils). */
+function transposedExcess(kernel: number, stride: number, padding: string, extra: number | undefined): number {
+  if (extra === undefined) return padding === "same" ? 0 : Math.max(kernel - stride, 0);
+  return (padding === "same" ? kernel % 2 : kernel) + extra - stride;
 }
 
 /** kernel: [...spatial, out, in]. */
@@ -213,17 +204,13 @@ const transposed = (dimensions: number): LayerRow => ({
     const extra = config.has("output_padding") ? config.integers("output_padding", dimensions) : undefined;
     return channelsLast(site, (x) => {
       const spatial = b.shape(x).slice(1, -1);
-      const sizes = spatial.map((size, i) => transposedSize(size, kernel[i]!, strides[i]!, 1, padding, extra?.[i]));
+      const excess = spatial.map((_, i) => transposedExcess(kernel[i]!, strides[i]!, padding, extra?.[i]));
       const filter = weightOf(site, "kernel", [...kernel, config.integer("filters", undefined, 1), -1]);
-      const channels = b.shape(filter).at(-2)!;
-      if (sizes.includes(-1) || !isKnown(channels))
-        throw config.unsupported("a transposed convolution over sizes that aren't known");
-      if (extra !== undefined)
-        checkOutputPadding(config, spatial as number[], sizes as number[], kernel, strides, padding);
-      const target: Size[] = [{ref: x, axis: 0}, ...lift(sizes as number[], dimensions), channels];
+      const target = targetSizes(site, x, spatial, strides, excess);
+      if (extra !== undefined) checkOutputPadding(config, spatial, excess, kernel, strides, padding);
       const [input, weights] = dimensions === 1 ? [b.expand(x, 1), b.expand(filter, 0)] : [x, filter];
       const op = dimensions === 3 ? "Conv3DBackpropInputV2" : "Conv2DBackpropInput";
-      const y = b.tf(op, [b.sizesOf(target), weights, input], {
+      const y = b.tf(op, [target, weights, input], {
         strides: [1, ...lift(strides, dimensions), 1],
         padding: padding.toUpperCase(),
       });
@@ -232,18 +219,43 @@ const transposed = (dimensions: number): LayerRow => ({
   },
 });
 
+/** [batch, …size·stride + excess, channels], with a 1 before a single dimension. */
+function targetSizes(
+  {b, config}: LayerSite,
+  x: Ref,
+  spatial: Shape,
+  strides: readonly number[],
+  excess: readonly number[],
+): Ref {
+  const one = spatial.length === 1 ? [1] : [];
+  const channels = config.integer("filters", undefined, 1);
+  if (isStatic(spatial)) {
+    const sizes = spatial.map((size, i) => size * strides[i]! + excess[i]!);
+    return b.sizesOf([{ref: x, axis: 0}, ...one, ...sizes, channels]);
+  }
+  const scaled = spatial.map((_, i) => {
+    const grown = b.mul(b.sizeAt({ref: x, axis: i + 1}), b.scalar(strides[i]!, "int32"));
+    return b.add(grown, b.scalar(excess[i]!, "int32"));
+  });
+  const parts = [b.sizeAt({ref: x, axis: 0}), ...one.map(() => b.scalar(1, "int32")), ...scaled, b.scalar(channels, "int32")];
+  return b.tf("Pack", parts, {axis: 0});
+}
+
 /** TensorFlow takes only sizes from which the convolution would give the input's again. */
 function checkOutputPadding(
   config: Config,
-  inputs: readonly number[],
-  outputs: readonly number[],
+  inputs: Shape,
+  excess: readonly number[],
   kernel: readonly number[],
   strides: readonly number[],
   padding: string,
 ): void {
-  outputs.forEach((size, i) => {
+  inputs.forEach((given, i) => {
+    // It holds for every size or for none.
+    const input = isKnown(given) ? given : 1000;
+    const size = input * strides[i]! + excess[i]!;
     const back = padding === "same" ? Math.ceil(size / strides[i]!) : Math.ceil((size - kernel[i]! + 1) / strides[i]!);
-    if (back !== inputs[i]) throw config.unsupported(`output_padding that gives ${size} from ${inputs[i]}`);
+    if (back !== input) throw config.unsupported(`output_padding that gives ${size} from ${input}`);
   });
 }
 

@@ -1,10 +1,10 @@
 /** Recurrent layers: a loop over time with the cell in its body (keras.backend.rnn). */
-import {isKnown} from "../../../ir/dims.ts";
 import type {Ref} from "../../../ir/graph.ts";
 import {Config, isObject} from "../config.ts";
 import type {KerasBuilder} from "../keras-builder.ts";
 import {callRow, type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
 import {isCustom} from "../model-config.ts";
+import {joinSteps, splitSteps} from "../steps.ts";
 import {within} from "../weights.ts";
 import {type Cell, cells, convolutional, innerCell} from "./cells.ts";
 import {layerRow} from "./index.ts";
@@ -257,26 +257,13 @@ const usesMask: ReadonlySet<string> = new Set([
 function timeDistributed(site: LayerSite): Value {
   const {b, config} = site;
   const inner = innerLayer(config, config.get("layer"));
-  const x = site.inputs[0]!;
-  if (maskOf(site) !== undefined && usesMask.has(inner.className))
+  if (maskOf(site) !== undefined && usesMask.has(inner.className)) {
     throw config.unsupported(`masked steps for ${inner.className}`);
-  const sizes = b.sizes(x.ref);
-  const [batch, time] = b.shape(x.ref);
-  const merged = isKnown(batch!) && isKnown(time!) ? batch * time : -1;
-  const flat = merged === -1 ? mergeFirst(b, x.ref) : b.reshape(x.ref, [merged, ...sizes.slice(2)]);
-  const results = callRow(site.part(inner.config, "layer", [new Value(flat)]), inner.row);
+  }
+  const x = site.inputs[0]!.ref;
+  const results = callRow(site.part(inner.config, "layer", [new Value(joinSteps(b, x))]), inner.row);
   if (results.length !== 1) throw config.unsupported("a layer of several outputs within it");
-  const result = results[0]!.ref;
-  return new Value(b.reshape(result, [...sizes.slice(0, 2), ...b.sizes(result).slice(1)]), previousMask(site));
-}
-
-/** [batch, time, …] as [batch·time, …]. */
-function mergeFirst(b: KerasBuilder, x: Ref): Ref {
-  const rest = b.sizes(x).slice(2);
-  if (rest.every((size) => typeof size === "number" && size > 0))
-    return b.tf("Reshape", [x, b.ints([-1, ...(rest as number[])])]);
-  const sizes = rest.map((size) => (typeof size === "number" ? b.scalar(size, "int32") : b.sizeAt(size)));
-  return b.tf("Reshape", [x, b.tf("Pack", [b.scalar(-1, "int32"), ...sizes], {axis: 0})]);
+  return new Value(splitSteps(b, results[0]!.ref, x), previousMask(site));
 }
 
 export const recurrentLayers: LayerTable = {

@@ -91,8 +91,11 @@ function upSampling2d(site: LayerSite): Ref {
   return channelsLast(site, (x) => {
     if (interpolation === "nearest") return repeat(b, repeat(b, x, 1, high), 2, wide);
     const [, height, width] = b.shape(x);
-    if (!isKnown(height!) || !isKnown(width!)) throw config.unsupported("resizing of images of unknown size");
-    const size = b.ints([height * high, width * wide]);
+    const scaled = (axis: number, by: number) => b.mul(b.sizeAt({ref: x, axis}), b.scalar(by, "int32"));
+    const size =
+      isKnown(height!) && isKnown(width!)
+        ? b.ints([height * high, width * wide])
+        : b.tf("Pack", [scaled(1, high), scaled(2, wide)], {axis: 0});
     return b.tf(resizeOps[interpolation]!, [x, size], {half_pixel_centers: true});
   });
 }
