@@ -5,9 +5,10 @@ import {dirname, join} from "node:path";
 import {test} from "node:test";
 import {fileURLToPath} from "node:url";
 import {TfTrustedError} from "@tf-trusted/core";
+import type {Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "./convert-error.ts";
 import {convertKeras, convertKerasConfig, inspectKeras, recogniseKerasFile} from "./convert-keras.ts";
-import {float32Tensor} from "./ops/elements.ts";
+import {float32Tensor, transposeTensor} from "./ops/elements.ts";
 import {layerNames} from "./readers/keras/layers/index.ts";
 import {mutants} from "./testing/mutate.ts";
 
@@ -213,6 +214,59 @@ test("models that call each other without end are stopped", () => {
     refusal("CONVERT_LIMIT", /calls layers more than \d+ times/),
   );
 });
+
+/** What a layer gives for an image [1, 5, 4, 2] of small numbers, or for the same with its channels first. */
+function runOnImage(layer: readonly [string, object], own: ReadonlyMap<string, Tensor>, isFirst: boolean): Tensor {
+  const [className, options] = layer;
+  const shape = isFirst ? [1, 2, 5, 4] : [1, 5, 4, 2];
+  const format = isFirst ? "channels_first" : "channels_last";
+  const config = {
+    class_name: "Sequential",
+    config: {
+      name: "model",
+      layers: [
+        {class_name: "InputLayer", config: {name: "x", batch_shape: shape, dtype: "float32"}},
+        {class_name: className, config: {name: "layer", ...options, data_format: format}},
+      ],
+    },
+  };
+  const {reference} = convertKerasConfig(config, own, {reference: true});
+  const image = float32Tensor(
+    Array.from({length: 40}, (_, i) => Math.sin(3 * i)),
+    [1, 5, 4, 2],
+  );
+  const given = new Map([["x", isFirst ? transposeTensor(image, [0, 3, 1, 2]) : image]]);
+  const [result] = reference!(given).values();
+  return isFirst && result!.shape.length === 4 ? transposeTensor(result!, [0, 2, 3, 1]) : result!;
+}
+
+const numbers = (...shape: readonly number[]) =>
+  float32Tensor(
+    Array.from({length: shape.reduce((p, q) => p * q, 1)}, (_, i) => Math.cos(i)),
+    shape,
+  );
+
+// TensorFlow has no kernels for these on a CPU, so that there are no goldens: the other layout is the oracle.
+for (const [name, options, weightShapes] of [
+  ["Conv2D", {filters: 3, kernel_size: [2, 3], padding: "same", activation: "relu"}, {kernel: [2, 3, 2, 3], bias: [3]}],
+  ["DepthwiseConv2D", {kernel_size: 2, depth_multiplier: 2, use_bias: false}, {depthwise_kernel: [2, 2, 2, 2]}],
+  [
+    "SeparableConv2D",
+    {filters: 3, kernel_size: 2, use_bias: false},
+    {depthwise_kernel: [2, 2, 2, 1], pointwise_kernel: [1, 1, 2, 3]},
+  ],
+  ["Conv2DTranspose", {filters: 3, kernel_size: 3, strides: 2, use_bias: false}, {kernel: [3, 3, 3, 2]}],
+  ["MaxPooling2D", {pool_size: [2, 2]}, {}],
+  ["AveragePooling2D", {pool_size: [2, 2], strides: 1, padding: "same"}, {}],
+] as const) {
+  test(`channels first: ${name}`, () => {
+    const own = new Map(Object.entries(weightShapes).map(([key, shape]) => [`layer/${key}`, numbers(...shape)]));
+    const [first, last] = [runOnImage([name, options], own, true), runOnImage([name, options], own, false)];
+    assert.deepEqual(first.shape, last.shape);
+    assert.deepEqual(first.values(), last.values());
+    assert.ok(new Set(first.values()).size > 4);
+  });
+}
 
 for (const name of ["core.keras", "core.h5"]) {
   test(`150 mutants of ${name}`, () => {

@@ -254,13 +254,27 @@ function parseLayer(
   if (modelClasses.has(className) && !isCustom(entry)) {
     const folder = folders.next(className);
     const model = parseAny(className, entry, {path, folder, trainable}, context, depth + 1);
-    return {name, className, config: new Config(name, {}), calls, firstCall: 0, kind: {type: "model", model, perStep: false}};
+    return {
+      name,
+      className,
+      config: new Config(name, {}),
+      calls,
+      firstCall: 0,
+      kind: {type: "model", model, perStep: false},
+    };
   }
   const stepped = className === "TimeDistributed" && !isCustom(entry) ? innerModel(own) : undefined;
   if (stepped !== undefined) {
     const folder = `${folders.next(className)}/layer`;
     const model = parseAny(stepped.class_name as string, stepped, {path, folder, trainable}, context, depth + 1);
-    return {name, className, config: new Config(name, {}), calls, firstCall: 0, kind: {type: "model", model, perStep: true}};
+    return {
+      name,
+      className,
+      config: new Config(name, {}),
+      calls,
+      firstCall: 0,
+      kind: {type: "model", model, perStep: true},
+    };
   }
   const config = new Config(`layer "${path.join("/")}" (${className})`, entry.config ?? {});
   if (className === inputClass) {

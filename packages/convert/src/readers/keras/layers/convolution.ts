@@ -237,7 +237,12 @@ function targetSizes(
     const grown = b.mul(b.sizeAt({ref: x, axis: i + 1}), b.scalar(strides[i]!, "int32"));
     return b.add(grown, b.scalar(excess[i]!, "int32"));
   });
-  const parts = [b.sizeAt({ref: x, axis: 0}), ...one.map(() => b.scalar(1, "int32")), ...scaled, b.scalar(channels, "int32")];
+  const parts = [
+    b.sizeAt({ref: x, axis: 0}),
+    ...one.map(() => b.scalar(1, "int32")),
+    ...scaled,
+    b.scalar(channels, "int32"),
+  ];
   return b.tf("Pack", parts, {axis: 0});
 }
 
