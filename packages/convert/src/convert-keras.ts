@@ -10,7 +10,8 @@ import {parseModel} from "./readers/keras/model-config.ts";
 import {type WeightOwner, type WeightSource, weightsByName} from "./readers/keras/weights.ts";
 import {signatureKey} from "./tflite/emit.ts";
 
-export interface KerasOptions extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "reference"> {
+export interface KerasOptions
+  extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType" | "reference"> {
   /** Names of the outputs that are wanted (of the layers that give them); default: all. */
   readonly outputs?: readonly string[];
   /** Shapes for inputs, by the name of the input layer; -1 leaves a dimension open. Default: the model's own. */

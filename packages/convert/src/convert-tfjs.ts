@@ -18,7 +18,7 @@ import {signatureKey} from "./tflite/emit.ts";
 export type TfjsOptions = Omit<ConvertOptions, "format">;
 
 /**
- * Converts a graph model. Inputs and outputs are those of its signature where it has one. They have the names of their
+ * Converts a graph model, or a layers model as the Keras model that it is. Inputs and outputs are those of its signature where it has one. They have the names of their
  * nodes, as in TensorFlow.js, and may be asked for by these or by the signature's. Throws {@link ConvertError}: `CONVERT_JSON`, `CONVERT_FILE_MISSING`, `CONVERT_TENSOR`, and what
  * `convert` throws.
  *
