@@ -50,6 +50,18 @@ export const convertErrors = {
     when: "A SavedModel has no MetaGraph or signature of the asked name, or one that can't be converted.",
     todo: "Choose among those that the message lists.",
   },
+  CONVERT_HDF5: {
+    when: "An HDF5 file (`.h5`, or the weights within a `.keras`) is damaged, or uses what h5py doesn't write for Keras.",
+    todo: "Copy the file again, or save the model again with Keras.",
+  },
+  CONVERT_KERAS: {
+    when: "A Keras file lacks its model or its weights, or its configuration contradicts itself or the weights.",
+    todo: "Save the whole model (`model.save(...)`) rather than its weights, or correct the layer that the message names.",
+  },
+  CONVERT_LAYER_UNSUPPORTED: {
+    when: "A Keras model has layers that can't be converted: custom ones, Lambda, or options that change what they compute.",
+    todo: "Export the model (`model.export(folder)`) and convert the SavedModel, which holds the layers' computation.",
+  },
   CONVERT_NOT_FROZEN: {
     when: "The graph reads variables, whose values aren't in the file.",
     todo: "Freeze the graph (variables to constants), then convert it.",

@@ -1,10 +1,11 @@
 /**
- * One front door: what a model is, told by its content, and its conversion. Bytes are a GraphDef, a TensorFlow Lite file
- * or an archive of a folder; files are a SavedModel or a TensorFlow.js model.
+ * One front door: what a model is, told by its content, and its conversion. Bytes are a GraphDef, a TensorFlow Lite or
+ * Keras file or an archive of a folder; files are a SavedModel or a TensorFlow.js model.
  */
 import {readZip, TensorError, type ZipMember} from "@tf-trusted/tensor";
 import {type ConvertOptions, type ConvertResult, convert, recogniseFormat} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
+import {convertKeras, recogniseKerasFile} from "./convert-keras.ts";
 import {convertSavedModel} from "./convert-saved-model.ts";
 import {convertTfjs} from "./convert-tfjs.ts";
 import {defaultLimits} from "./limits.ts";
@@ -17,7 +18,7 @@ import {isTfjs} from "./readers/tfjs/model-json.ts";
 export type ModelSource = Uint8Array | ModelFiles;
 
 export type RecognisedModel =
-  | {readonly kind: "graphdef" | "graphdef-text" | "tflite"; readonly bytes: Uint8Array}
+  | {readonly kind: "graphdef" | "graphdef-text" | "tflite" | "keras"; readonly bytes: Uint8Array}
   | {readonly kind: "saved-model" | "tfjs"; readonly files: ModelFiles};
 
 export interface ModelOptions extends Omit<ConvertOptions, "format"> {
@@ -30,7 +31,6 @@ export interface ModelOptions extends Omit<ConvertOptions, "format"> {
 /** What people hand over by mistake, by its first bytes. */
 const others: readonly {readonly magic: readonly number[]; readonly what: string}[] = [
   {magic: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], what: "a NumPy array, which is an input for a model"},
-  {magic: [0x89, 0x48, 0x44, 0x46], what: "an HDF5 file"},
   {magic: [0x1f, 0x8b], what: "compressed with gzip; unpack it first"},
   {magic: [0x08, 0x01, 0x12], what: "the saved_model.pb of a SavedModel, which needs its folder"},
   {magic: [0x7b], what: "JSON; a TensorFlow.js model needs the files beside its model.json"},
@@ -42,6 +42,7 @@ const others: readonly {readonly magic: readonly number[]; readonly what: string
  */
 export function recogniseModel(source: ModelSource, maxBytes: number = defaultLimits.maxBytes): RecognisedModel {
   if (!(source instanceof Uint8Array)) return recogniseFiles(source);
+  if (recogniseKerasFile(source, maxBytes) !== undefined) return {kind: "keras", bytes: source};
   if (source[0] === 0x50 && source[1] === 0x4b) return recogniseFiles(filesInZip(source, maxBytes));
   const other = others.find(({magic}) => magic.every((byte, i) => source[i] === byte));
   if (other !== undefined) throw notAModel(`this is ${other.what}`);
@@ -58,6 +59,10 @@ export async function convertModel(source: ModelSource, options: ModelOptions = 
     case "saved-model": {
       const {inputs = [], ...rest} = options;
       return convertSavedModel(model.files, {...rest, shapes: shapesOf(inputs)});
+    }
+    case "keras": {
+      const {inputs = [], ...rest} = options;
+      return convertKeras(model.bytes, {...rest, shapes: shapesOf(inputs)});
     }
     default:
       return convert(model.bytes, {...options, format: model.kind});
@@ -124,6 +129,6 @@ function asRefusal(error: unknown): unknown {
 function notAModel(found: string): ConvertError {
   return new ConvertError(
     "CONVERT_NOT_A_GRAPH",
-    `${found}; expected a frozen graph (.pb, .pbtxt), a .tflite file, or a SavedModel or TensorFlow.js model, as a folder or zipped`,
+    `${found}; expected a frozen graph (.pb, .pbtxt), a .tflite, .keras or .h5 file, or a SavedModel or TensorFlow.js model, as a folder or zipped`,
   );
 }

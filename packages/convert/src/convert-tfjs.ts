@@ -3,21 +3,22 @@ import {decodeStrings, type Tensor} from "@tf-trusted/tensor";
 import type {Message} from "./bytes/wire.ts";
 import {type ConvertOptions, type ConvertResult, convertSource, readGraph} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
+import {convertKerasConfig} from "./convert-keras.ts";
 import {describeGraph, type GraphStructure} from "./inspect.ts";
-import {defaultLimits} from "./limits.ts";
+import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {type GraphDef, graphDefOf} from "./readers/graphdef/graph-def.ts";
 import {messageFromJson} from "./readers/graphdef/json-format.ts";
 import {dataTypeNumbers, dataTypes, graphDef} from "./readers/graphdef/schema.ts";
 import type {InputRequest} from "./readers/graphdef/select.ts";
 import type {ModelFiles} from "./readers/model-files.ts";
-import {readModelJson, type TfjsPort, type TfjsSignature} from "./readers/tfjs/model-json.ts";
+import {readModelJson, type TfjsModel, type TfjsPort, type TfjsSignature} from "./readers/tfjs/model-json.ts";
 import {readWeights} from "./readers/tfjs/weights.ts";
 import {signatureKey} from "./tflite/emit.ts";
 
 export type TfjsOptions = Omit<ConvertOptions, "format">;
 
 /**
- * Converts a graph model. Inputs and outputs are those of its signature where it has one. They have the names of their
+ * Converts a graph model, or a layers model as the Keras model that it is. Inputs and outputs are those of its signature where it has one. They have the names of their
  * nodes, as in TensorFlow.js, and may be asked for by these or by the signature's. Throws {@link ConvertError}: `CONVERT_JSON`, `CONVERT_FILE_MISSING`, `CONVERT_TENSOR`, and what
  * `convert` throws.
  *
@@ -27,9 +28,23 @@ export type TfjsOptions = Omit<ConvertOptions, "format">;
  * ```
  */
 export async function convertTfjs(files: ModelFiles, options: TfjsOptions = {}): Promise<ConvertResult> {
-  const {definition, signature, limits} = await readTfjs(files, options);
+  const limits = {...defaultLimits, ...options.limits};
+  const read = await readModelJson(files, limits.maxBytes);
+  if (read.format === "layers-model") return convertLayers(files, read, options);
+  const {definition, signature} = await graphOf(files, read, limits);
   const {graph, notes} = readGraph(definition, requestsOf(signature, options), limits);
   return convertSource({graph, notes, format: "tfjs", name: signatureKey}, options);
+}
+
+/** A layers model is a Keras model with its weights by name. */
+async function convertLayers(files: ModelFiles, model: TfjsModel, options: TfjsOptions): Promise<ConvertResult> {
+  const {maxConstantBytes} = {...defaultLimits, ...options.limits};
+  const {inputs = [], ...rest} = options;
+  const shapes = Object.fromEntries(
+    inputs.flatMap((each) => (typeof each !== "string" && each.shape ? [[each.name, each.shape] as const] : [])),
+  );
+  const {model_config: config = model.topology} = model.topology;
+  return convertKerasConfig(config, await readWeights(files, model.weights, maxConstantBytes), {...rest, shapes});
 }
 
 /** Describes a graph model. Throws what reading it throws. */
@@ -40,10 +55,14 @@ export async function inspectTfjs(files: ModelFiles, options: TfjsOptions = {}):
 
 async function readTfjs(files: ModelFiles, options: TfjsOptions) {
   const limits = {...defaultLimits, ...options.limits};
-  const {format, topology, weights, signature} = await readModelJson(files, limits.maxBytes);
-  if (format === "layers-model") {
+  const read = await readModelJson(files, limits.maxBytes);
+  if (read.format === "layers-model") {
     throw new ConvertError("CONVERT_NOT_A_GRAPH", "this is a layers model of TensorFlow.js; expected a graph model");
   }
+  return graphOf(files, read, limits);
+}
+
+async function graphOf(files: ModelFiles, {topology, weights, signature}: TfjsModel, limits: ConvertLimits) {
   const graph = graphDefOf(messageFromJson(graphDef, topology, "modelTopology"));
   return {
     definition: withWeights(graph, await readWeights(files, weights, limits.maxConstantBytes)),

@@ -1,6 +1,15 @@
 export {type ConvertOptions, type ConvertResult, convert, type ModelFormat, type SignatureTensor} from "./convert.ts";
 export {ConvertError, type ConvertErrorCode, convertErrors} from "./convert-error.ts";
 export {
+  convertKeras,
+  convertKerasConfig,
+  inspectKeras,
+  type KerasConfigOptions,
+  type KerasOptions,
+  type KerasStructure,
+  recogniseKerasFile,
+} from "./convert-keras.ts";
+export {
   convertModel,
   type ModelOptions,
   type ModelSource,

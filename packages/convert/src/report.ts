@@ -17,7 +17,7 @@ export interface Change {
 }
 
 export interface ConvertReport {
-  readonly format: "graphdef" | "graphdef-text" | "saved-model" | "tfjs" | "tflite";
+  readonly format: "graphdef" | "graphdef-text" | "saved-model" | "keras" | "h5" | "tfjs" | "tfjs-layers" | "tflite";
   /** What was folded, fused, narrowed, decomposed …, with the nodes. */
   readonly changes: readonly Change[];
   /** Where numbers are computed in another dtype, which outputs were chosen, and the like. */

@@ -90,6 +90,10 @@ export const tensorErrors = {
     when: "The checksum of a member of an .npz doesn't match its data.",
     todo: "The file was damaged: get it again.",
   },
+  ZLIB_CORRUPT: {
+    when: "A zlib stream (of an HDF5 file) is damaged, or isn't as long as the file says.",
+    todo: "The file was damaged: get it again.",
+  },
   NPZ_UNSUPPORTED: {
     when: "An .npz uses a ZIP feature that numpy.savez doesn't: encryption, several disks, ZIP64, another compression.",
     todo: "Write the file again with numpy.savez or numpy.savez_compressed.",

@@ -11,3 +11,4 @@ export {elementCount, type Shape} from "./shape.ts";
 export {decodeStrings, encodeStrings} from "./strings.ts";
 export {Tensor, type TensorFromOptions, type TensorInput} from "./tensor.ts";
 export {readZip, type ZipMember} from "./zip.ts";
+export {inflateZlib} from "./zlib.ts";

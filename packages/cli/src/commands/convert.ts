@@ -22,8 +22,13 @@ export const convertCommand = defineCommand({
   name: "convert",
   summary: "Convert a TensorFlow model to a TensorFlow Lite file",
   description:
-    "Reads SavedModel and TensorFlow.js folders (also zipped), .pb and .pbtxt, told by content. Operators that can't be converted are listed all at once. Nothing leaves this machine.",
-  operands: [{name: "MODEL", help: "a SavedModel or TensorFlow.js folder, or a frozen GraphDef (.pb, .pbtxt)"}],
+    "Reads SavedModel and TensorFlow.js folders (also zipped), .pb, .pbtxt, .keras and .h5, told by content. Operators that can't be converted are listed all at once. Nothing leaves this machine.",
+  operands: [
+    {
+      name: "MODEL",
+      help: "a SavedModel or TensorFlow.js folder, a frozen GraphDef (.pb, .pbtxt), or a .keras or .h5 file",
+    },
+  ],
   flags: {
     "output-file": {value: "FILE", help: "the .tflite file to write"},
     "input-name": {value: "NAME", repeat: true, help: "an input, as node or node:0", byDefault: "the placeholders"},

@@ -4,8 +4,10 @@ import {
   describeCut,
   type GraphStructure,
   inspectGraph,
+  inspectKeras,
   inspectSavedModel,
   inspectTfjs,
+  type KerasStructure,
   type SavedModelStructure,
 } from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
@@ -23,9 +25,12 @@ export const inspectCommand = defineCommand({
   name: "inspect",
   summary: "Show a model's inputs, outputs, operators and sizes",
   description:
-    "Reads SavedModel and TensorFlow.js folders (also zipped), .pb, .pbtxt and .tflite, told by content. Says what could not be converted or run, and why.",
+    "Reads SavedModel and TensorFlow.js folders (also zipped), .pb, .pbtxt, .keras, .h5 and .tflite, told by content. Says what could not be converted or run, and why.",
   operands: [
-    {name: "MODEL", help: "a SavedModel or TensorFlow.js folder, a frozen GraphDef (.pb, .pbtxt) or a .tflite file"},
+    {
+      name: "MODEL",
+      help: "a SavedModel or TensorFlow.js folder, a frozen GraphDef (.pb, .pbtxt), a .keras, .h5 or .tflite file",
+    },
   ],
   flags: {
     "output-name": {value: "NAME", repeat: true, help: "look only at what this output of a graph needs"},
@@ -52,6 +57,8 @@ async function describeModel(path: string, options: {readonly outputs?: readonly
     }
     case "tflite":
       return describeTflite(path, source.bytes);
+    case "keras":
+      return describeKeras(path, source.bytes.length, inspectKeras(source.bytes));
     default:
       return describeGraph(path, source.bytes.length, inspectGraph(source.bytes, options));
   }
@@ -128,6 +135,32 @@ function describeGraph(path: string, fileBytes: number, structure: GraphStructur
 
 function cutToJson({inputs = [], outputs = [], operators}: Cut): JsonValue {
   return {inputs: inputs.map(({name, shape}) => ({name, ...(shape && {shape})})), outputs, operators};
+}
+
+function describeKeras(path: string, fileBytes: number, {format, inputs, outputs, layers}: KerasStructure): Outcome {
+  const total = Object.values(layers).reduce((sum, count) => sum + count, 0);
+  return {
+    json: {
+      model: path,
+      format,
+      fileBytes,
+      inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+      outputs,
+      layers,
+    },
+    text: (style, columns) =>
+      page([
+        heading(path, [`Keras model (.${format})`, formatBytes(fileBytes), `${formatCount(total)} layers`], style),
+        renderPorts([{title: "inputs", ports: inputs}], style, columns),
+        `${style.bold("outputs")}  ${outputs.map(printable).join(", ")}`,
+        renderTable(
+          [{title: "layer"}, {title: "count", align: "right"}],
+          Object.entries(layers).map(([name, count]) => [printable(name), formatCount(count)]),
+          style,
+          columns,
+        ),
+      ]),
+  };
 }
 
 function describeSavedModel(path: string, {metaGraphs, variables, assets}: SavedModelStructure): Outcome {

@@ -9,10 +9,13 @@ import {
   type ConvertReport,
   type ConvertResult,
   convert,
+  convertKeras,
   convertSavedModel,
   convertTfjs,
+  filesInMemory,
   type InputRequest,
   inspectGraph,
+  inspectKeras,
   inspectSavedModel,
   inspectTfjs,
   type ModelFiles,
@@ -80,6 +83,8 @@ export async function openModel(path: string, wishes: ModelWishes, options: Open
       return openSavedModel(path, source.files, wishes, options);
     case "tfjs":
       return openTfjs(path, source.files, wishes, options);
+    case "keras":
+      return openKeras(path, source.bytes, wishes, options);
     default:
       return openFile(path, source.bytes, wishes, options);
   }
@@ -144,6 +149,25 @@ async function openTfjs(
   const inputs = hasShapes ? shapeRequests((await inspectTfjs(files, asked)).inputs, wishes) : asked.inputs;
   const converted = await convertTfjs(files, {...options, ...asked, ...(inputs && {inputs})});
   return describeOpened(path, files, converted, started);
+}
+
+async function openKeras(
+  path: string,
+  bytes: Uint8Array,
+  wishes: ModelWishes,
+  options: OpenOptions,
+): Promise<OpenedModel> {
+  const started = performance.now();
+  const {inputs} = inspectKeras(bytes);
+  for (const name of wishes.inputNames) shapeOwner(inputs, name);
+  const converted = convertKeras(bytes, {
+    ...options,
+    outputs: wishes.outputNames,
+    shapes: Object.fromEntries(
+      shapeRequests(inputs, wishes).flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]])),
+    ),
+  });
+  return describeOpened(path, filesInMemory({model: bytes}), converted, started);
 }
 
 /** A folder's model, checked as the engine will. */

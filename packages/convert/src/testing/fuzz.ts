@@ -8,6 +8,7 @@ import {fileURLToPath} from "node:url";
 import {TfTrustedError} from "@tf-trusted/core";
 import {zipSync} from "fflate";
 import {convert} from "../convert.ts";
+import {convertKeras} from "../convert-keras.ts";
 import {convertModel} from "../convert-model.ts";
 import {convertSavedModel} from "../convert-saved-model.ts";
 import {convertTfjs} from "../convert-tfjs.ts";
@@ -80,6 +81,11 @@ const targets: readonly (Target | undefined)[] = [
   {name: "zip", seeds: [zipped], run: (mutant) => convertModel(mutant, {limits})},
   tfjsTarget("model.json"),
   {name: "GraphDef", seeds: graphDefs(), run: (mutant) => convert(mutant, {limits})},
+  ...["core.keras", "recurrent.h5", "core.h5"].map((name) => ({
+    name: `Keras ${name}`,
+    seeds: [new Uint8Array(readFileSync(join(fixtures, "keras", name)))],
+    run: (mutant: Uint8Array) => convertKeras(mutant, {limits}),
+  })),
   savedModelTarget("saved_model.pb"),
   savedModelTarget(".index"),
   savedModelTarget(".data-"),

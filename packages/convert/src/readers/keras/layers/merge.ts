@@ -1,0 +1,109 @@
+/** Layers over several inputs. */
+import type {Ref} from "../../../ir/graph.ts";
+import type {KerasBuilder} from "../keras-builder.ts";
+import {type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
+
+/** Inputs of fewer dimensions get theirs behind the batch. */
+function level({b, inputs, config}: LayerSite): readonly Ref[] {
+  if (inputs.length < 2) throw config.error(`it merges ${inputs.length} tensors, expected at least 2`);
+  const most = Math.max(...inputs.map(({ref}) => b.rank(ref)));
+  return inputs.map(({ref}) => {
+    let result = ref;
+    while (b.rank(result) < most) result = b.expand(result, 1);
+    return result;
+  });
+}
+
+type Merge = (b: KerasBuilder, refs: readonly Ref[]) => Ref;
+
+const chain =
+  (op: string): Merge =>
+  (b, refs) =>
+    refs.reduce((sum, ref) => b.tf(op, [sum, ref]));
+
+const average: Merge = (b, refs) => b.div(chain("AddV2")(b, refs), b.like(refs.length, refs[0]!));
+
+const row = (merge: Merge, isExact: boolean, count?: number): LayerRow => ({
+  build: (site) => {
+    const refs = level(site);
+    if (count !== undefined && refs.length !== count)
+      throw site.config.error(`it takes ${count} tensors, not ${refs.length}`);
+    const masks = site.inputs.map(({mask}) => mask);
+    // Keras 3 leaves masked steps out of these; what that means for others is their own rule.
+    if (site.version >= 3 && !isExact && masks.some((mask) => mask !== undefined)) {
+      throw site.config.unsupported("a merge of masked tensors of this kind");
+    }
+    return new Value(merge(site.b, refs), mergeMasks(site, masks));
+  },
+  mask: "own",
+});
+
+/** Keras 3 counts what any input counts, Keras 2 what all do; without a mask of each there is none. */
+function mergeMasks({b, version}: LayerSite, masks: readonly (Ref | undefined)[]): Ref | undefined {
+  if (!masks.every((mask) => mask !== undefined)) return undefined;
+  return masks.reduce((all, mask) => b.tf(version >= 3 ? "LogicalOr" : "LogicalAnd", [all, mask]));
+}
+
+function concatenate(site: LayerSite): Value {
+  const {b, config, inputs, version} = site;
+  const axis = config.number("axis", -1);
+  const refs = inputs.map(({ref}) => ref);
+  const ranks = new Set(refs.map((ref) => b.rank(ref)));
+  if (ranks.size !== 1) throw config.error("its inputs have different ranks");
+  const result = b.concat(refs, axis);
+  if (inputs.every(({mask}) => mask === undefined)) return new Value(result);
+  // Masks as wide as their inputs, true where there is none, joined alike; a step counts where any of its elements does,
+  // up to Keras 2 where all do.
+  const wide = inputs.map(({ref, mask}) => {
+    const ones = b.tf("OnesLike", [b.cast(ref, "float32")]);
+    if (mask === undefined) return b.tf("Greater", [ones, b.scalar(0)]);
+    let own = mask;
+    while (b.rank(own) < b.rank(ref)) own = b.expand(own, -1);
+    return b.tf("LogicalAnd", [own, b.tf("Greater", [ones, b.scalar(0)])]);
+  });
+  const last = b.rank(result) - 1;
+  return new Value(result, b.reduce(version >= 3 ? "Any" : "All", b.concat(wide, axis), [last], false));
+}
+
+/** Contracts an axis of each, keeping the batch. */
+function dot(site: LayerSite): Ref {
+  const {b, config, inputs} = site;
+  const [first, second] = inputs;
+  if (inputs.length !== 2) throw config.error(`it takes 2 tensors, not ${inputs.length}`);
+  const value = config.get("axes");
+  const given = Array.isArray(value)
+    ? config.integers("axes", 2, undefined, -8)
+    : [config.integer("axes", undefined, -8), config.integer("axes", undefined, -8)];
+  const refs = [first!.ref, second!.ref];
+  const axes = given.map((axis, i) => (axis < 0 ? axis + b.rank(refs[i]!) : axis));
+  axes.forEach((axis, i) => {
+    if (axis <= 0 || axis >= b.rank(refs[i]!)) throw config.error(`axes is ${JSON.stringify(value)}`);
+  });
+  const normal = config.boolean("normalize", false) ? refs.map((ref, i) => normalised(b, ref, axes[i]!)) : refs;
+  const labels = ["xyzuvw", "abcdef"] as const;
+  const terms = normal.map((ref, i) =>
+    Array.from({length: b.rank(ref)}, (_, axis) =>
+      axis === 0 ? "n" : axis === axes[i] ? "k" : labels[i]![axis - 1]!,
+    ).join(""),
+  );
+  const rest = terms.map((term) => term.replace(/[nk]/g, "")).join("");
+  const result = b.tf("Einsum", normal, {equation: `${terms.join(",")}->n${rest}`});
+  // Of two vectors each, Keras keeps an axis of one.
+  return rest === "" ? b.expand(result, 1) : result;
+}
+
+function normalised(b: KerasBuilder, x: Ref, axis: number): Ref {
+  const sum = b.reduce("Sum", b.tf("Square", [x]), [axis], true);
+  return b.mul(x, b.tf("Rsqrt", [b.tf("Maximum", [sum, b.like(1e-12, x)])]));
+}
+
+export const mergeLayers: LayerTable = {
+  Add: row(chain("AddV2"), true),
+  Subtract: row(chain("Sub"), true, 2),
+  Multiply: row(chain("Mul"), false),
+  Average: row(average, true),
+  Maximum: row(chain("Maximum"), false),
+  Minimum: row(chain("Minimum"), false),
+  Concatenate: {build: concatenate, mask: "own"},
+  Dot: {build: dot},
+};
