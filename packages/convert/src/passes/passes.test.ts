@@ -774,6 +774,129 @@ y/Conv2D = tf.Conv2D(y/ExpandDims:0, w:0) {data_format: "NHWC", dilations: [1, 1
 y/Squeeze = tf.Squeeze(y/Conv2D:0) {squeeze_dims: [1]} : float32[x.0,6,1] @y
 `,
   },
+  {
+    pass: "simplify",
+    name: "what isn't below zero is an activation",
+    before: `${io}z = const() {value: float32[2] <0, 0>} : float32[2]
+m = tf.Maximum(z:0, x:0) : float32[x.0,2]
+y = tf.Abs(m:0) : float32[x.0,2]
+`,
+    after: `${io}m/Relu = tf.Relu(x:0) : float32[x.0,2] @m
+y = tf.Abs(m/Relu:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "simplify",
+    name: "not where zeros widen, nor for integers",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+output "z" = z:0
+x = input() : float32[2]
+i = input() : int32[2]
+w = const() {value: float32[3,1] <0, 0, 0>} : float32[3,1]
+o = const() {value: int32[] <0>} : int32[] = (0)
+y = tf.Maximum(x:0, w:0) : float32[3,2]
+z = tf.Maximum(i:0, o:0) : int32[2]
+`,
+  },
+  {
+    pass: "loop-constants",
+    name: "what a loop passes on is the constant that it was",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+output "n" = w:2
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+n = const() {value: int32[] <3>} : int32[] = (3)
+w = tf.While(i:0, x:0, n:0) : int32[]; float32[2]; int32[]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    output "i" = j:0
+    output "x" = s:0
+    output "n" = c:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c = input() : int32[]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c = input() : int32[]
+    t = tf.Less(a:0, c:0) : bool[]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = w/While:1
+output "n" = n:0
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+n = const() {value: int32[] <3>} : int32[] = (3)
+w/While = tf.While(i:0, x:0) : int32[]; float32[2] @w
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = j:0
+    output "x" = s:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c_1 = const() {value: int32[] <3>} : int32[] = (3) @c
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c_1 = const() {value: int32[] <3>} : int32[] = (3) @c
+    t = tf.Less(a:0, c_1:0) : bool[]
+`,
+  },
+  {
+    pass: "loop-constants",
+    name: "one that isn't a constant before, or is another after, stays a variable",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+w = tf.While(i:0, x:0) : int32[]; float32[2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = j:0
+    output "x" = b:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <3>} : int32[] = (3)
+    t = tf.Less(a:0, o:0) : bool[]
+`,
+  },
 ];
 
 const passes = new Map([...sourcePasses, ...targetPasses, ...lastPasses].map((pass) => [pass.name, pass]));
