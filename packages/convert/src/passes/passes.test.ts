@@ -897,6 +897,47 @@ w = tf.While(i:0, x:0) : int32[]; float32[2]
     t = tf.Less(a:0, o:0) : bool[]
 `,
   },
+  {
+    pass: "patterns",
+    name: "gelu by tanh, x taken out of the sum",
+    before: `${io}h = const() {value: float32[] <0.5>} : float32[]
+r = const() {value: float32[] <0.7978845834732056>} : float32[]
+k = const() {value: float32[] <0.044714998453855515>} : float32[]
+o = const() {value: float32[] <1>} : float32[]
+q = tf.Square(x:0) : float32[x.0,2]
+a = tf.Mul(k:0, q:0) : float32[x.0,2]
+s = tf.AddV2(a:0, o:0) : float32[x.0,2]
+t = tf.Mul(x:0, r:0) : float32[x.0,2]
+u = tf.Mul(t:0, s:0) : float32[x.0,2]
+e = tf.Tanh(u:0) : float32[x.0,2]
+p = tf.AddV2(e:0, o:0) : float32[x.0,2]
+m = tf.Mul(h:0, x:0) : float32[x.0,2]
+y = tf.Mul(m:0, p:0) : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Gelu:0
+x = input() : float32[x.0,2]
+y/Gelu = tf.Gelu(x:0) {approximate: true} : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "patterns",
+    name: "hard swish with the sixth at the end",
+    before: `${io}t = const() {value: float32[] <3>} : float32[]
+s = const() {value: float32[] <0.1666666716337204>} : float32[]
+a = tf.AddV2(x:0, t:0) : float32[x.0,2]
+r = tf.Relu6(a:0) : float32[x.0,2]
+w = tf.Mul(x:0, r:0) : float32[x.0,2]
+y = tf.Mul(w:0, s:0) : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/HardSwish:0
+x = input() : float32[x.0,2]
+y/HardSwish = tf.HardSwish(x:0) : float32[x.0,2] @y
+`,
+  },
 ];
 
 const passes = new Map([...sourcePasses, ...targetPasses, ...lastPasses].map((pass) => [pass.name, pass]));
