@@ -7,7 +7,7 @@ import {forward} from "./forward.ts";
 import {fuseActivations, fuseBias} from "./fuse.ts";
 import {layout} from "./layout.ts";
 import {lists} from "./lists.ts";
-import {loopConstants} from "./loop-constants.ts";
+import {loopVariables} from "./loop-variables.ts";
 import {narrow} from "./narrow.ts";
 import {outputs} from "./outputs.ts";
 import type {Pass} from "./pass.ts";
@@ -26,7 +26,7 @@ export const sourcePasses: readonly Pass[] = [
   forward,
   fold,
   forward,
-  loopConstants,
+  loopVariables,
   fold,
   prune,
   narrow,

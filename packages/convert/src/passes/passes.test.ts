@@ -801,7 +801,7 @@ z = tf.Maximum(i:0, o:0) : int32[2]
 `,
   },
   {
-    pass: "loop-constants",
+    pass: "loop-variables",
     name: "what a loop passes on is the constant that it was",
     before: `graph
 input "x" = x:0
@@ -852,7 +852,6 @@ w/While = tf.While(i:0, x:0) : int32[]; float32[2] @w
     output "x" = s:0
     a = input() : int32[]
     b = input() : float32[2]
-    c_1 = const() {value: int32[] <3>} : int32[] = (3) @c
     o = const() {value: int32[] <1>} : int32[] = (1)
     j = tf.AddV2(a:0, o:0) : int32[]
     s = tf.Neg(b:0) : float32[2]
@@ -868,7 +867,7 @@ w/While = tf.While(i:0, x:0) : int32[]; float32[2] @w
 `,
   },
   {
-    pass: "loop-constants",
+    pass: "loop-variables",
     name: "one that isn't a constant before, or is another after, stays a variable",
     before: `graph
 input "x" = x:0
@@ -936,6 +935,60 @@ input "x" = x:0
 output "y" = y/HardSwish:0
 x = input() : float32[x.0,2]
 y/HardSwish = tf.HardSwish(x:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "loop-variables",
+    name: "a counter that only counts goes, with what it is counted by",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+w = tf.While(i:0, x:0) : int32[]; float32[2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = j:0
+    output "x" = s:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    f = const() {value: float32[] <0>} : float32[]
+    r = const() {value: int32[1] <0>} : int32[1] = (0)
+    l = tf.Less(b:0, f:0) : bool[2]
+    t = tf.All(l:0, r:0) {keep_dims: false} : bool[]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = w/While:0
+x = input() : float32[2]
+w/While = tf.While(x:0) : float32[2] @w
+  region body
+    graph
+    input "b" = b:0
+    output "x" = s:0
+    b = input() : float32[2]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "b" = b:0
+    output "t" = t:0
+    b = input() : float32[2]
+    f = const() {value: float32[] <0>} : float32[]
+    r = const() {value: int32[1] <0>} : int32[1] = (0)
+    l = tf.Less(b:0, f:0) : bool[2]
+    t = tf.All(l:0, r:0) {keep_dims: false} : bool[]
 `,
   },
 ];
