@@ -135,21 +135,8 @@ export function convertSource(
     }, start);
 
   const quantisation = quantisePasses(options.quantize, options.ioType);
-  check(source.graph, "import", options);
-  const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
-  const rounded = changes.get(tallyOf("float64"))?.nodes.length ?? 0;
-  if (options.float64 === "refuse" && rounded > 0) {
-    throw new ConvertError("CONVERT_PRECISION", `${rounded} nodes compute with float64, and kernels with float32 only`);
-  }
-  const lowered = lowerGraph(prepared);
-  if (lowered.unsupported.length > 0) {
-    const names = new Set(lowered.unsupported.map(({node}) => node));
-    throw unsupportedError(lowered.unsupported, findCut(source.graph, names));
-  }
-  check(lowered.graph, "lower", options);
-  const fused = run(lowered.graph, [...quantisation.lowered, ...targetPasses]);
-  for (const [what, nodes] of findDecomposed(prepared, fused)) change("decomposed", what, nodes);
-  const finished = run(fused, [...quantisation.fused, ...lastPasses]);
+  const lowered = lowerSource();
+  const finished = run(lowered.graph, [...quantisation.fused, ...lastPasses]);
   const quantised = options.quantize && describeQuantisation(finished, options.quantize);
   const model = emitModel(finished, source.name);
   if (options.verify) readModel(model);
@@ -174,6 +161,28 @@ export function convertSource(
     },
     ...(options.reference && {reference: (inputs) => evaluateGraph(source.graph, inputs)}),
   };
+
+  /** A function of its own, so that weights from before a pass aren't held while the file is written. */
+  function lowerSource(): {readonly graph: Graph; readonly notes: readonly string[]} {
+    check(source.graph, "import", options);
+    const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
+    const rounded = changes.get(tallyOf("float64"))?.nodes.length ?? 0;
+    if (options.float64 === "refuse" && rounded > 0) {
+      throw new ConvertError(
+        "CONVERT_PRECISION",
+        `${rounded} nodes compute with float64, and kernels with float32 only`,
+      );
+    }
+    const {graph, unsupported, notes} = lowerGraph(prepared);
+    if (unsupported.length > 0) {
+      const names = new Set(unsupported.map(({node}) => node));
+      throw unsupportedError(unsupported, findCut(source.graph, names));
+    }
+    check(graph, "lower", options);
+    const fused = run(graph, [...quantisation.lowered, ...targetPasses]);
+    for (const [what, nodes] of findDecomposed(prepared, fused)) change("decomposed", what, nodes);
+    return {graph: fused, notes};
+  }
 }
 
 /** Parses, selects and imports: all that comes before the passes. */

@@ -213,6 +213,12 @@ export function int32Tensor(values: readonly number[], shape: readonly number[] 
   return new Tensor("int32", shape, new Uint8Array(Int32Array.from(values).buffer));
 }
 
+/** The values of a float32 tensor; a copy, which nothing keeps, where its bytes lie anyhow in a file. */
+export function alignedFloats({bytes, size}: Tensor): Float32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(aligned.buffer, aligned.byteOffset, size);
+}
+
 /** Takes a Float32Array over; its values may not change any more. */
 export function float32Tensor(values: ArrayLike<number>, shape: readonly number[] = [values.length]): Tensor {
   const {buffer, byteOffset, byteLength} = values instanceof Float32Array ? values : Float32Array.from(values);

@@ -14,7 +14,7 @@
 import {dtypes, type Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {type Node, originOf, type Ref} from "../ir/graph.ts";
-import {broadcastStrides, float32Tensor, indexMap, numbersOf} from "../ops/elements.ts";
+import {alignedFloats, broadcastStrides, float32Tensor, indexMap, numbersOf} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
 import type {Pass} from "./pass.ts";
 
@@ -185,7 +185,7 @@ function foldBefore(node: Node, b: Rewriter): Ref | undefined {
   if (offsets === undefined) return product;
   const results = to(weights.shape, node);
   const sums = Array.from({length: results.count}, () => 0);
-  const values = weights.data as Float32Array;
+  const values = alignedFloats(weights);
   for (let i = 0; i < values.length; i++) {
     const offset = offsets[Math.floor(i / channels.inner) % channels.count]!;
     sums[Math.floor(i / results.inner) % results.count]! += values[i]! * offset;
@@ -233,14 +233,14 @@ function isPadded({attributes}: Node, window: readonly number[]): boolean {
 
 /** The products as float32; `undefined` where one that counts leaves the range in which it has its seven digits. */
 function multiplied(weights: Tensor, {inner, count}: Channels, factors: ArrayLike<number>): Tensor | undefined {
-  const values = weights.data as Float32Array;
-  const products = new Float32Array(values.length);
-  for (let at = 0, channel = 0; at < values.length; at += inner, channel = channel + 1 === count ? 0 : channel + 1) {
+  const products = new Float32Array(weights.bytes.slice().buffer);
+  for (let at = 0, channel = 0; at < products.length; at += inner, channel = channel + 1 === count ? 0 : channel + 1) {
     const factor = factors[channel]!;
     for (let i = at; i < at + inner; i++) {
-      const product = values[i]! * factor;
+      const value = products[i]!;
+      const product = value * factor;
       const size = Math.abs(product);
-      if (size < leastNormal ? factor !== 0 && Math.abs(values[i]!) > negligible : size > greatest) return undefined;
+      if (size < leastNormal ? factor !== 0 && Math.abs(value) > negligible : size > greatest) return undefined;
       products[i] = product;
     }
   }

@@ -7,6 +7,7 @@ import {forward} from "./forward.ts";
 import {fuseActivations, fuseBias} from "./fuse.ts";
 import {layout} from "./layout.ts";
 import {lists} from "./lists.ts";
+import {loopVariables} from "./loop-variables.ts";
 import {narrow} from "./narrow.ts";
 import {outputs} from "./outputs.ts";
 import type {Pass} from "./pass.ts";
@@ -25,6 +26,8 @@ export const sourcePasses: readonly Pass[] = [
   forward,
   fold,
   forward,
+  loopVariables,
+  fold,
   prune,
   narrow,
   complexParts,

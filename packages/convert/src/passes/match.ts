@@ -51,6 +51,7 @@ export const add = operator(["tf.AddV2", "tf.Add"], true);
 export const sub = operator(["tf.Sub"], false);
 export const div = operator(["tf.RealDiv"], false);
 export const pow = operator(["tf.Pow"], false);
+export const square = operator(["tf.Square"], false);
 export const neg = operator(["tf.Neg"], false);
 export const relu = operator(["tf.Relu"], false);
 export const relu6 = operator(["tf.Relu6"], false);

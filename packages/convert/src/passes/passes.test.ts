@@ -774,6 +774,223 @@ y/Conv2D = tf.Conv2D(y/ExpandDims:0, w:0) {data_format: "NHWC", dilations: [1, 1
 y/Squeeze = tf.Squeeze(y/Conv2D:0) {squeeze_dims: [1]} : float32[x.0,6,1] @y
 `,
   },
+  {
+    pass: "simplify",
+    name: "what isn't below zero is an activation",
+    before: `${io}z = const() {value: float32[2] <0, 0>} : float32[2]
+m = tf.Maximum(z:0, x:0) : float32[x.0,2]
+y = tf.Abs(m:0) : float32[x.0,2]
+`,
+    after: `${io}m/Relu = tf.Relu(x:0) : float32[x.0,2] @m
+y = tf.Abs(m/Relu:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "simplify",
+    name: "not where zeros widen, nor for integers",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+output "z" = z:0
+x = input() : float32[2]
+i = input() : int32[2]
+w = const() {value: float32[3,1] <0, 0, 0>} : float32[3,1]
+o = const() {value: int32[] <0>} : int32[] = (0)
+y = tf.Maximum(x:0, w:0) : float32[3,2]
+z = tf.Maximum(i:0, o:0) : int32[2]
+`,
+  },
+  {
+    pass: "loop-variables",
+    name: "what a loop passes on is the constant that it was",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+output "n" = w:2
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+n = const() {value: int32[] <3>} : int32[] = (3)
+w = tf.While(i:0, x:0, n:0) : int32[]; float32[2]; int32[]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    output "i" = j:0
+    output "x" = s:0
+    output "n" = c:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c = input() : int32[]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c = input() : int32[]
+    t = tf.Less(a:0, c:0) : bool[]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = w/While:1
+output "n" = n:0
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+n = const() {value: int32[] <3>} : int32[] = (3)
+w/While = tf.While(i:0, x:0) : int32[]; float32[2] @w
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = j:0
+    output "x" = s:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    c_1 = const() {value: int32[] <3>} : int32[] = (3) @c
+    t = tf.Less(a:0, c_1:0) : bool[]
+`,
+  },
+  {
+    pass: "loop-variables",
+    name: "one that isn't a constant before, or is another after, stays a variable",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+w = tf.While(i:0, x:0) : int32[]; float32[2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = j:0
+    output "x" = b:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <3>} : int32[] = (3)
+    t = tf.Less(a:0, o:0) : bool[]
+`,
+  },
+  {
+    pass: "patterns",
+    name: "gelu by tanh, x taken out of the sum",
+    before: `${io}h = const() {value: float32[] <0.5>} : float32[]
+r = const() {value: float32[] <0.7978845834732056>} : float32[]
+k = const() {value: float32[] <0.044714998453855515>} : float32[]
+o = const() {value: float32[] <1>} : float32[]
+q = tf.Square(x:0) : float32[x.0,2]
+a = tf.Mul(k:0, q:0) : float32[x.0,2]
+s = tf.AddV2(a:0, o:0) : float32[x.0,2]
+t = tf.Mul(x:0, r:0) : float32[x.0,2]
+u = tf.Mul(t:0, s:0) : float32[x.0,2]
+e = tf.Tanh(u:0) : float32[x.0,2]
+p = tf.AddV2(e:0, o:0) : float32[x.0,2]
+m = tf.Mul(h:0, x:0) : float32[x.0,2]
+y = tf.Mul(m:0, p:0) : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/Gelu:0
+x = input() : float32[x.0,2]
+y/Gelu = tf.Gelu(x:0) {approximate: true} : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "patterns",
+    name: "hard swish with the sixth at the end",
+    before: `${io}t = const() {value: float32[] <3>} : float32[]
+s = const() {value: float32[] <0.1666666716337204>} : float32[]
+a = tf.AddV2(x:0, t:0) : float32[x.0,2]
+r = tf.Relu6(a:0) : float32[x.0,2]
+w = tf.Mul(x:0, r:0) : float32[x.0,2]
+y = tf.Mul(w:0, s:0) : float32[x.0,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/HardSwish:0
+x = input() : float32[x.0,2]
+y/HardSwish = tf.HardSwish(x:0) : float32[x.0,2] @y
+`,
+  },
+  {
+    pass: "loop-variables",
+    name: "a counter that only counts goes, with what it is counted by",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+x = input() : float32[2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+w = tf.While(i:0, x:0) : int32[]; float32[2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = j:0
+    output "x" = s:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    o = const() {value: int32[] <1>} : int32[] = (1)
+    j = tf.AddV2(a:0, o:0) : int32[]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "t" = t:0
+    a = input() : int32[]
+    b = input() : float32[2]
+    f = const() {value: float32[] <0>} : float32[]
+    r = const() {value: int32[1] <0>} : int32[1] = (0)
+    l = tf.Less(b:0, f:0) : bool[2]
+    t = tf.All(l:0, r:0) {keep_dims: false} : bool[]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = w/While:0
+x = input() : float32[2]
+w/While = tf.While(x:0) : float32[2] @w
+  region body
+    graph
+    input "b" = b:0
+    output "x" = s:0
+    b = input() : float32[2]
+    s = tf.Neg(b:0) : float32[2]
+  region cond
+    graph
+    input "b" = b:0
+    output "t" = t:0
+    b = input() : float32[2]
+    f = const() {value: float32[] <0>} : float32[]
+    r = const() {value: int32[1] <0>} : int32[1] = (0)
+    l = tf.Less(b:0, f:0) : bool[2]
+    t = tf.All(l:0, r:0) {keep_dims: false} : bool[]
+`,
+  },
 ];
 
 const passes = new Map([...sourcePasses, ...targetPasses, ...lastPasses].map((pass) => [pass.name, pass]));

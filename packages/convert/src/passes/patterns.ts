@@ -3,6 +3,7 @@
  *
  *     0.5·x·(1 + erf(x/√2)), 0.5·x·erfc(−x/√2)           →  Gelu(x)
  *     0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))         →  Gelu(x), approximate
+ *     0.5·x·(1 + tanh(√(2/π)·x·(1 + 0.044715·x²)))       →  Gelu(x), approximate
  *     x·relu6(x + 3)/6                                   →  HardSwish(x)
  *     relu(x) + α·relu(−x)                               →  PRelu(x, −α)
  *     x·s + (−m·s + β), x·s + (β − m·s)                  →  (x − m)·s + β
@@ -35,6 +36,7 @@ import {
   relu,
   relu6,
   scalar,
+  square,
   sub,
   tanh,
 } from "./match.ts";
@@ -47,10 +49,15 @@ const product3 = (a: Pattern, b: Pattern, c: Pattern): Pattern =>
   either(mul(mul(a, b), c), mul(mul(a, c), b), mul(mul(b, c), a));
 
 const half = scalar(0.5);
-const cube = either(pow(x, scalar(3)), mul(mul(x, x), x));
+const cube = either(pow(x, scalar(3)), mul(mul(x, x), x), mul(square(x), x));
 const overRoot2 = either(mul(x, scalar(Math.SQRT1_2)), div(x, scalar(Math.SQRT2)));
 const minusOverRoot2 = either(mul(neg(x), scalar(Math.SQRT1_2)), div(neg(x), scalar(Math.SQRT2)), neg(overRoot2));
-const tanhArgument = mul(add(x, mul(cube, scalar(0.044715))), scalar(Math.sqrt(2 / Math.PI)));
+const squared = either(mul(x, x), square(x), pow(x, scalar(2)));
+const root2OverPi = scalar(Math.sqrt(2 / Math.PI));
+const tanhArgument = either(
+  mul(add(x, mul(cube, scalar(0.044715))), root2OverPi),
+  product3(x, root2OverPi, add(scalar(1), mul(squared, scalar(0.044715)))),
+);
 const hardSigmoid = either(mul(relu6(add(x, scalar(3))), scalar(1 / 6)), div(relu6(add(x, scalar(3))), scalar(6)));
 
 interface Row {
@@ -77,7 +84,11 @@ const rows: readonly Row[] = [
   },
   {
     name: "hard swish",
-    pattern: either(mul(x, hardSigmoid), div(mul(x, relu6(add(x, scalar(3)))), scalar(6))),
+    pattern: either(
+      mul(x, hardSigmoid),
+      product3(x, relu6(add(x, scalar(3))), scalar(1 / 6)),
+      div(mul(x, relu6(add(x, scalar(3)))), scalar(6)),
+    ),
     make: unary("tf.HardSwish"),
   },
   {

@@ -2,6 +2,7 @@
  * Arithmetic that changes no bit of its operand goes, and reshapes that only serve the operator between or before them:
  *
  *     x·1, x/1, x − 0, x + (−0)       →  x
+ *     max(x, 0)                       →  relu(x)
  *     reshape(reduce(x; axes))        →  reduce(x; axes, keep_dims), where those are the shapes
  *     reshape(reshape(x)·w)           →  x·w of the last dimension of x, where those are the shapes
  *
@@ -34,7 +35,7 @@ export const simplify: Pass = {
   effect: "removed",
   run: (graph, tally) =>
     rewriteGraph(graph, tfTable, (node, b) => {
-      const found = withoutNeutral(node, b) ?? keptDimensions(node, b) ?? wholeProduct(node, b);
+      const found = withoutNeutral(node, b) ?? rectified(node, b) ?? keptDimensions(node, b) ?? wholeProduct(node, b);
       if (found !== undefined) tally("arithmetic simplified", originOf(node));
       return found === undefined ? undefined : [found];
     }),
@@ -51,6 +52,18 @@ function withoutNeutral(node: Node, b: Rewriter): Ref | undefined {
     let isNeutral = true;
     for (let i = 0; i < values.length && isNeutral; i++) isNeutral = row.isNeutral(values[i]!);
     if (isNeutral) return rest;
+  }
+  return undefined;
+}
+
+/** What fuses into the operator before, and needs no broadcasting. */
+function rectified(node: Node, b: Rewriter): Ref | undefined {
+  if (node.op !== "tf.Maximum" || node.outputs[0]!.dtype !== "float32") return undefined;
+  for (const at of [1, 0]) {
+    const constant = b.constantAt(node.inputs[at]!);
+    const rest = node.inputs[1 - at]!;
+    if (constant === undefined || constant.size === 0 || !fits(constant, rest, node, b)) continue;
+    if (constant.bytes.every((byte) => byte === 0)) return b.op("tf.Relu", [rest]);
   }
   return undefined;
 }

@@ -24,6 +24,7 @@ import {
   indexOf,
   type Node,
   nodeOf,
+  originOf,
   type Port,
   type Ref,
   refTo,
@@ -31,6 +32,7 @@ import {
 } from "../ir/graph.ts";
 import {tflTable} from "../ops/tfl/index.ts";
 import {version} from "../version.ts";
+import {tensorNames} from "./tensor-names.ts";
 
 /** Key of the one signature, as everybody expects it. */
 export const signatureKey = "serving_default";
@@ -122,12 +124,14 @@ class SubgraphEmitter {
   readonly #tensors: TfliteTensor[] = [];
   readonly #indices = new Map<Ref, number>();
   readonly #operators: TfliteOperator[] = [];
+  #names: ReadonlyMap<string, string> = new Map();
 
   constructor(model: ModelEmitter) {
     this.#model = model;
   }
 
   subgraph(graph: Graph, name: string): Subgraph {
+    this.#names = tensorNames(graph, name);
     // Inputs first, in the order of the signature.
     const inputs = graph.inputs.map(({ref}) => this.#addInput(graph, ref));
     for (const node of graph.nodes) this.#addNode(node);
@@ -137,22 +141,26 @@ class SubgraphEmitter {
 
   #addInput(graph: Graph, ref: Ref): number {
     const node = graph.nodes.find((each) => refTo(each.name) === ref)!;
-    return this.#tensor(ref, node.name, node.outputs[0]!);
+    return this.#tensor(ref, this.#nameOf(node), node.outputs[0]!);
+  }
+
+  #nameOf(node: Node): string {
+    return this.#names.get(node.name)!;
   }
 
   #addNode(node: Node): void {
     if (node.op === "input") {
-      if (!this.#indices.has(refTo(node.name))) this.#tensor(refTo(node.name), node.name, node.outputs[0]!);
+      if (!this.#indices.has(refTo(node.name))) this.#tensor(refTo(node.name), this.#nameOf(node), node.outputs[0]!);
       return;
     }
     if (node.op === "const") {
       const value = node.attributes.value as Tensor;
-      this.#tensor(refTo(node.name), node.name, node.outputs[0]!, this.#model.buffer(value));
+      this.#tensor(refTo(node.name), this.#nameOf(node), node.outputs[0]!, this.#model.buffer(value));
       return;
     }
     const builtin = node.op.slice(4);
     const outputs = node.outputs.map((type, i) => {
-      const name = i === 0 ? node.name : `${node.name}:${i}`;
+      const name = i === 0 ? this.#nameOf(node) : `${this.#nameOf(node)}:${i}`;
       return this.#tensor(refTo(node.name, i), name, type);
     });
     const inputs = node.inputs.map((ref) => (ref === "" ? -1 : this.#indices.get(ref)!));
@@ -172,10 +180,11 @@ class SubgraphEmitter {
   }
 
   /** `condSubgraphIndex` for the region `cond`, and so on. */
-  #regionFields({name, regions = {}}: Node): Options {
+  #regionFields(node: Node): Options {
+    const {regions = {}} = node;
     const parts = Object.keys(regions).sort().reverse();
     return Object.fromEntries(
-      parts.map((part) => [`${part}SubgraphIndex`, this.#model.subgraph(regions[part]!, `${name}/${part}`)]),
+      parts.map((part) => [`${part}SubgraphIndex`, this.#model.subgraph(regions[part]!, `${originOf(node)}/${part}`)]),
     );
   }
 
