@@ -8,6 +8,10 @@ export const attestationErrors = {
     when: "A policy isn't JSON, has unknown or missing members, or values out of range.",
     todo: "Correct all places that the message lists; `tf-trusted policy check` shows them too.",
   },
+  CBOR_INVALID: {
+    when: "CBOR isn't in its strict form, or a value isn't what its place asks for.",
+    todo: "Check that the document was transported whole, as raw bytes.",
+  },
   DER_INVALID: {
     when: "Bytes aren't strict DER (X.690): a length, tag or value in another than its only encoding.",
     todo: "Check that the file is DER and whole.",

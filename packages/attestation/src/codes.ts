@@ -231,6 +231,31 @@ export const attestationCodes = {
     when: "The platform is older than every level that the TCB info lists.",
     todo: "Update BIOS, microcode and platform software.",
   },
+  NITRO_FORMAT: {
+    family: "FORMAT",
+    when: "The Nitro document isn't strict CBOR with all members in range, or has something unknown in it.",
+    todo: "Check that the document was transported whole, as raw bytes.",
+  },
+  NITRO_ALGORITHM: {
+    family: "ALGORITHM",
+    when: "The Nitro document's signed header doesn't name ES384, and nothing else.",
+    todo: "Do not trust this enclave: no hypervisor of AWS signs in another way.",
+  },
+  NITRO_SIGNATURE: {
+    family: "SIGNATURE",
+    when: "The Nitro document wasn't signed by the key of its certificate.",
+    todo: "Do not trust this enclave: the document was altered.",
+  },
+  NONCE: {
+    family: "NONCE",
+    when: "The evidence is genuine, but carries another nonce than the caller's, or none.",
+    todo: "Do not go on: it may be a replay. Ask for a document with a fresh nonce.",
+  },
+  DOCUMENT_AGE: {
+    family: "AGE",
+    when: "The document is older than the policy allows, or from the future.",
+    todo: "Ask for a fresh document; check this machine's clock.",
+  },
   SNP_REPORT_FORMAT: {
     family: "FORMAT",
     when: "The SNP report isn't 1184 bytes long, or has something in bytes that are reserved.",

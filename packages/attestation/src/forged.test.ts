@@ -750,6 +750,11 @@ const forgeries: readonly Forgery[] = [
     make: () => ({options: {expectedReportData: forgedReportData.with(63, 0)}}),
   },
   {
+    name: "a nonce, which quotes don't carry apart",
+    gives: "nonce: NONCE",
+    make: () => ({options: {expectedNonce: forgedReportData}}),
+  },
+  {
     name: "expected report data of 32 bytes",
     gives: "report-data: REPORT_DATA",
     make: () => ({options: {expectedReportData: forgedReportData.subarray(0, 32)}}),
@@ -954,7 +959,7 @@ test("every code of every check has its forgery", () => {
   // The parser refuses trailing bytes that no identity allows, so that the policy's own check needs two as well.
   assert.deepEqual(missing, ["policy-root: POLICY_ROOT", "policy-trailing-bytes: QUOTE_FORMAT"]);
   const used = new Set([
-    ...[allChecks, checksOf("tdx"), checksOf("snp")].flat().flatMap(({codes}) => codes),
+    ...[allChecks, checksOf("tdx"), checksOf("snp"), checksOf("nitro")].flat().flatMap(({codes}) => codes),
     "INTERNAL",
   ]);
   assert.deepEqual(

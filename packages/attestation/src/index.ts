@@ -8,6 +8,7 @@ export {enclaveReport, quoteHeader} from "./evidence/dcap/layout.ts";
 export type {
   DcapEvidence,
   Evidence,
+  NitroDocumentEvidence,
   SgxCollateral,
   SgxQuoteEvidence,
   SgxQuoteV3Evidence,

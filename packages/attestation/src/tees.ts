@@ -3,15 +3,18 @@ import type {CheckSequence} from "./checks/check.ts";
 import type {TrustedRoot} from "./evidence/dcap/facts.ts";
 import type {TrailingBytes} from "./evidence/dcap/quote.ts";
 import type {Evidence, SgxCollateral} from "./evidence/evidence.ts";
+import {type GenuineNitro, nitroChecks} from "./evidence/nitro/verify.ts";
 import {sgxForms} from "./evidence/sgx/parse.ts";
 import {sgxChecks} from "./evidence/sgx/verify.ts";
 import {type GenuineSnp, snpChecks} from "./evidence/snp/verify.ts";
 import {tdxChecks} from "./evidence/tdx/verify.ts";
 import {type GenuineSgx, sgxPolicyChecks} from "./policy/match.ts";
+import {nitroPolicyChecks} from "./policy/match-nitro.ts";
 import {snpPolicyChecks} from "./policy/match-snp.ts";
 import {type GenuineTdx, tdxPolicyChecks} from "./policy/match-tdx.ts";
 import type {Policy, Tee} from "./policy/schema.ts";
 import {type Description, describeSgx, describeTdx} from "./report/describe-dcap.ts";
+import {describeNitro} from "./report/describe-nitro.ts";
 import {describeSnp} from "./report/describe-snp.ts";
 
 /** A copy of evidence, taken at the door. */
@@ -44,6 +47,7 @@ export const evidenceKinds: Readonly<Record<Evidence["kind"], EvidenceKind>> = {
   "sgx-quote-v3": {tee: "sgx", main: "quote", parts: dcapParts},
   "sgx-quote": {tee: "sgx", main: "quote", parts: dcapParts},
   "tdx-quote": {tee: "tdx", main: "quote", parts: dcapParts},
+  "nitro-document": {tee: "nitro", main: "document", parts: []},
   "snp-report": {tee: "snp", main: "report", parts: ["vcek", "amdChain", "amdCrl"]},
 };
 
@@ -61,7 +65,9 @@ export interface TeeVerifier {
     trustedRoots: readonly TrustedRoot[],
     at: number,
   ) => object;
-  /** Of genuine evidence: the bytes that bind it to a session. */
+  /** Of genuine evidence: the nonce that it carries apart from the report data, where this kind of TEE has one. */
+  readonly nonce?: (facts: object) => Uint8Array | null;
+  /** Of genuine evidence: the bytes that bind it to a session; of Nitro documents the user data. */
   readonly reportData: (facts: object) => Uint8Array | null;
   /** Whether these are the facts of genuine evidence. */
   readonly isGenuine: (facts: object) => boolean;
@@ -108,6 +114,16 @@ export const teeVerifiers = {
     reportData: (facts) => (facts as GenuineSnp).guest.reportData,
     isGenuine: (facts) => "datesChecked" in facts,
     describe: describeSnp,
+  },
+  nitro: {
+    tee: "nitro",
+    checks: nitroChecks,
+    policyChecks: nitroPolicyChecks,
+    start: ({bytes}, _policy, trustedRoots, at) => ({documentBytes: bytes, trustedRoots, at}),
+    reportData: (facts) => (facts as GenuineNitro).signedDocument.userData,
+    nonce: (facts) => (facts as GenuineNitro).signedDocument.nonce,
+    isGenuine: (facts) => "signedDocument" in facts,
+    describe: describeNitro,
   },
 } as const satisfies Readonly<Partial<Record<Tee, TeeVerifier>>>;
 

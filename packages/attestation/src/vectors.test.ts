@@ -14,7 +14,7 @@ const refusedBefore: Readonly<Record<string, string>> = {
   "r-tdx4-intel-sample": "TCB_INFO_FORMAT",
 };
 
-for (const tee of ["sgx", "tdx", "snp"]) {
+for (const tee of ["sgx", "tdx", "snp", "nitro"]) {
   test(`attestation vectors: ${tee}`, {skip}, async (context) => {
     const cases = readVectorCases(folder).filter((vector) => vector.tee === tee);
     let passed = 0;

@@ -23,6 +23,11 @@ export interface VerifyOptions {
    * for stored evidence and inspection: the report then says `bound: false`.
    */
   readonly expectedReportData: Uint8Array | null;
+  /**
+   * The nonce that the evidence must carry, for kinds of TEE that have one apart from the report data (Nitro); evidence of
+   * other kinds is refused then. Default: any.
+   */
+  readonly expectedNonce?: Uint8Array | null;
   /** The enclave's claims, for `requiredClaims`. The caller has put their digest into `expectedReportData`. */
   readonly claims?: Claims;
 }
@@ -89,7 +94,23 @@ export interface SessionStart {
   /** `null` where the evidence has none. */
   readonly reportData: Uint8Array | null;
   readonly expectedReportData: Uint8Array | null;
+  /** `null` where the evidence has none. */
+  readonly nonce: Uint8Array | null;
+  readonly expectedNonce: Uint8Array | null;
 }
+
+const nonceExpected: Check<SessionStart, object> = {
+  id: "nonce",
+  title: "The evidence answers this caller's nonce",
+  expects: "the nonce that the caller chose",
+  source: "own rule",
+  codes: ["NONCE"],
+  run: ({nonce, expectedNonce}) => {
+    if (expectedNonce === null) return {status: "skipped", found: "the caller expects no particular nonce"};
+    const same = nonce !== null && equalBytes(nonce, expectedNonce);
+    return passIf(same, "NONCE", nonce === null ? "none" : encodeHex(nonce), encodeHex(expectedNonce));
+  },
+};
 
 const reportDataExpected: Check<SessionStart, object> = {
   id: "report-data",
@@ -109,7 +130,7 @@ const reportDataExpected: Check<SessionStart, object> = {
 };
 
 const doorChecks = checksFrom<DoorStart>().followedBy(evidenceReadable).followedBy(policyApplies);
-const sessionChecks = checksFrom<SessionStart>().followedBy(reportDataExpected);
+const sessionChecks = checksFrom<SessionStart>().followedBy(nonceExpected).followedBy(reportDataExpected);
 
 /** The checks of a kind of TEE in the order in which they run: the reports' and the documentation's list. */
 export function checksOf(tee: keyof typeof teeVerifiers): typeof doorChecks.checks {
@@ -129,6 +150,7 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   if (Number.isNaN(at)) throw unexpected("CLOCK_INVALID", "an invalid Date", "the time of verification");
   const {policy, claims} = options;
   const expectedReportData = options.expectedReportData && Uint8Array.from(options.expectedReportData);
+  const expectedNonce = options.expectedNonce ? Uint8Array.from(options.expectedNonce) : null;
   const kind = kindOf(evidence);
   const verifier: TeeVerifier = teeVerifiers[isKnownKind(kind) ? evidenceKinds[kind].tee : "sgx"];
   const {checks, policyChecks} = verifier;
@@ -146,7 +168,12 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
     return assemble({...base, steps, failed: genuine.failed, facts, bound: false, policy: notCompared});
   }
   // All checks passed, so that every fact is there.
-  const session = await sessionChecks.run({reportData: verifier.reportData(facts), expectedReportData});
+  const session = await sessionChecks.run({
+    reportData: verifier.reportData(facts),
+    expectedReportData,
+    nonce: verifier.nonce?.(facts) ?? null,
+    expectedNonce,
+  });
   const bound = session.failed === null && expectedReportData !== null;
   const steps = [...door.steps, ...genuine.steps, ...session.steps];
   if (session.failed) {

@@ -3,7 +3,14 @@
  * to judge it. Everything is bytes as received; nothing here is trusted.
  */
 
-export type Evidence = DcapEvidence | SnpReportEvidence;
+export type Evidence = DcapEvidence | SnpReportEvidence | NitroDocumentEvidence;
+
+/** An attestation document of AWS Nitro Enclaves, with or without the COSE tag. It carries its certificates. */
+export interface NitroDocumentEvidence {
+  readonly kind: "nitro-document";
+  readonly document: Uint8Array;
+  readonly collateral: Readonly<Record<string, never>>;
+}
 
 /** Quotes of Intel's data center attestation. */
 export type DcapEvidence = SgxQuoteV3Evidence | SgxQuoteEvidence | TdxQuoteEvidence;

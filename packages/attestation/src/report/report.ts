@@ -93,7 +93,7 @@ export interface NitroIdentity {
   readonly tee: "nitro";
   readonly moduleId: string;
   readonly timestampMs: number;
-  /** By number. */
+  /** By number; those that nothing was measured into, zeros, are left out. */
   readonly pcrs: Readonly<Record<string, string>>;
   readonly debug: boolean;
   readonly publicKey: string | null;

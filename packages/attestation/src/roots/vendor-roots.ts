@@ -22,6 +22,13 @@ export const vendorRoots = {
     source: "https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer",
     tees: ["sgx", "tdx"],
   },
+  "aws-nitro": {
+    title: "AWS Nitro Enclaves Root G1",
+    spkiSha256: "f2caf5ecc6190b4a8399b78bc58a2bbcd0382375db8a1bfd78a82743874fd225",
+    certificateSha256: "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b",
+    source: "https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip",
+    tees: ["nitro"],
+  },
   "amd-milan": {
     title: "AMD ARK-Milan",
     spkiSha256: "9f056bee44377e29308cb5ffa895bdfb62d18881fa6bed8d6f075b0204089cb9",

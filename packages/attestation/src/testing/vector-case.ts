@@ -1,7 +1,9 @@
 /** One case of an index of attestation vectors in this package's words: evidence, policy, options; and what must come out. */
 import {encodeHex, sha256} from "@tf-trusted/core";
+import {readDocument, readEnvelope} from "../evidence/nitro/document.ts";
 import {
   type AttestationCode,
+  AttestationError,
   attestationCodes,
   type Evidence,
   type PolicyInput,
@@ -67,6 +69,7 @@ function evidenceOf({tee}: VectorCase, read: VectorReader): Evidence {
     const snp = some({vcek: read("vcek"), amdChain: read("amdChain")});
     return {kind: "snp-report", report: bytes, collateral: snp};
   }
+  if (tee === "nitro") return {kind: "nitro-document", document: bytes, collateral: {}};
   if (tee !== "sgx" && tee !== "tdx") throw new Error(`no evidence of the kind ${tee}`);
   const collateral = some({
     tcbInfo: read("tcbInfo"),
@@ -127,6 +130,8 @@ function identityOf({tee, policy}: VectorCase, bytes: Uint8Array, root: Identity
         ...given({rtmr0: "rtmr0", rtmr1: "rtmr1", rtmr2: "rtmr2", rtmr3: "rtmr3", mrServiceTd: "mrServiceTd"}),
       };
     },
+    // What isn't named must still be something: any value of the first PCR of the document.
+    nitro: () => ({pcrs: policy.pcrs ?? ownPcr(bytes)}),
     snp: () => ({
       // A policy that pairs a product with the root of another one isn't even read.
       product: (typeof root === "string" && (vendorRoots[root] as VendorRoot).product) || policy.product,
@@ -137,6 +142,17 @@ function identityOf({tee, policy}: VectorCase, bytes: Uint8Array, root: Identity
     }),
   };
   return {...common, ...forms[tee]?.()} as IdentityInput;
+}
+
+/** Its first PCR, or zeros where the document can't be read. */
+function ownPcr(bytes: Uint8Array): Wanted {
+  try {
+    const [[index, pcr]] = [...readDocument(readEnvelope(bytes).payload).pcrs] as [[number, Uint8Array]];
+    return {[index]: [encodeHex(pcr)]};
+  } catch (error) {
+    if (error instanceof AttestationError) return {0: ["00".repeat(48)]};
+    throw error;
+  }
 }
 
 function fromHex(text: string): Uint8Array {
