@@ -132,8 +132,8 @@ function comparisonTable(): string[] {
 function coldTable(): string[] {
   const rows = colds.map(({file, fileBytes, convert, read}) =>
     [
-      `  ${file}: ${convert.milliseconds.toFixed(0)} ms, ${(convert.milliseconds / read.milliseconds).toFixed(1)} times reading`,
-      `(${read.milliseconds.toFixed(0)} ms); peak ${(convert.peakBytes / 2 ** 20).toFixed(0)} MiB`,
+      `  ${file}: ${convert.milliseconds.toFixed(0)} ms (least ${convert.leastMs.toFixed(0)}), ${(convert.milliseconds / read.milliseconds).toFixed(1)} times reading`,
+      `(${read.milliseconds.toFixed(0)} ms, least ${read.leastMs.toFixed(0)}); peak ${(convert.peakBytes / 2 ** 20).toFixed(0)} MiB`,
       `${(convert.peakBytes / fileBytes).toFixed(1)} times the file, ${(convert.peakBytes / read.peakBytes).toFixed(1)} times reading`,
     ].join(", "),
   );
