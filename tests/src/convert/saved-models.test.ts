@@ -84,3 +84,49 @@ test("networks as SavedModels", {skip: models ? false : skipReason}, async (t) =
   t.diagnostic(`networks as SavedModels: ${outcomes.size - other.length} of ${outcomes.size} right`);
   assert.deepEqual(other, []);
 });
+
+test("all signatures of a SavedModel in one file", {skip: models ? false : skipReason}, async (t) => {
+  const engine = await createWasmEngine();
+  try {
+    const cases = casesOf("savedmodels") as readonly unknown[] as readonly SavedModelCase[];
+    const several = cases.filter(({io}) => Object.keys(io).length > 1);
+    assert.ok(several.length >= 4);
+    for (const each of several) {
+      const files = await openFolder(join(models!, each.file));
+      const names = Object.keys(each.io);
+      const all = await convertSavedModel(files, {tags: each.tags, verify: true});
+      assert.deepEqual(all.signatures.map(({name}) => name).sort(), names.sort());
+      assert.deepEqual((await engine.load(all.model)).signatures.map(({name}) => name).sort(), names);
+      let apart = 0;
+      for (const signature of names) {
+        const goldens = await readGoldens({...each, io: each.io[signature]!});
+        const outcome = await judgeModel(engine, each, goldens, () => ({
+          ...all,
+          signature: {...all.signature, name: signature},
+        }));
+        assert.deepEqual(outcome, {kind: "right"}, `${each.id}: ${signature}`);
+        apart += (await convertSavedModel(files, {tags: each.tags, signature})).model.length;
+      }
+      t.diagnostic(`${each.id}: ${names.length} signatures in ${all.model.length} bytes, ${apart} apart`);
+      const [, last] = names;
+      const picked = await convertSavedModel(files, {tags: each.tags, signature: [last!]});
+      assert.deepEqual(
+        picked.signatures.map(({name}) => name),
+        [last],
+      );
+    }
+  } finally {
+    await engine.close();
+  }
+});
+
+test("what Keras exports twice is stored once", {skip: models ? false : skipReason}, async () => {
+  const files = await openFolder(join(models!, "savedmodels/keras_export/saved_model"));
+  const all = await convertSavedModel(files, {verify: true});
+  const one = await convertSavedModel(files, {signature: "serving_default"});
+  assert.deepEqual(
+    all.signatures.map(({name}) => name),
+    ["serving_default", "serve"],
+  );
+  assert.ok(all.model.length < one.model.length + 1000, `${all.model.length} bytes, ${one.model.length} with one`);
+});
