@@ -197,16 +197,13 @@ export function leftOut(signature: string, error: ConvertError): string {
 }
 
 function mergeQuantisation(graphs: readonly Graph[], quantize: Quantize): QuantisationReport {
-  const [first, ...rest] = graphs.map((graph) => describeQuantisation(graph, quantize));
-  return rest.reduce(
-    (all, {constants, levels, operators}) => ({
-      ...all,
-      constants: [...all.constants, ...constants],
-      levels: all.levels + levels,
-      operators: addCounts(all.operators, operators),
-    }),
-    first!,
-  );
+  const parts = graphs.map((graph) => describeQuantisation(graph, quantize));
+  return {
+    mode: quantize,
+    constants: parts.flatMap(({constants}) => constants),
+    levels: parts.reduce((sum, {levels}) => sum + levels, 0),
+    operators: parts.map(({operators}) => operators).reduce(addCounts),
+  };
 }
 
 type TellChange = (effect: Change["effect"], what: string, nodes: readonly string[]) => void;
