@@ -75,6 +75,11 @@ export function oneOf<const Word extends string>(...choices: readonly Word[]): (
   };
 }
 
+/** `serve,gpu`; nothing is the empty set. */
+export function parseTags(text: string): readonly string[] {
+  return text.split(",").flatMap((tag) => (tag.trim() === "" ? [] : [tag.trim()]));
+}
+
 /** `HOST:PORT`; the port may be left out. Brackets around IPv6 addresses. */
 export function parseAddress(text: string): string {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/]+)(?::(\d{1,5}))?$/.exec(text);

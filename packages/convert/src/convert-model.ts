@@ -22,8 +22,8 @@ export type RecognisedModel =
   | {readonly kind: "saved-model" | "tfjs"; readonly files: ModelFiles};
 
 export interface ModelOptions extends Omit<ConvertOptions, "format"> {
-  /** Of a SavedModel with several. Default: `serving_default`, or the only one. */
-  readonly signature?: string;
+  /** Of a SavedModel with several: one or more. Default: all. */
+  readonly signature?: string | readonly string[];
   /** Of a SavedModel's MetaGraph. Default: `serve`. */
   readonly tags?: readonly string[];
 }

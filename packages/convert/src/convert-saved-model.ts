@@ -1,20 +1,23 @@
 /** SavedModel → TensorFlow Lite: MetaGraph and signature chosen, variables frozen, and then as any graph. */
 import type {DType} from "@tf-trusted/tensor";
-import {type ConvertOptions, type ConvertResult, convertSource} from "./convert.ts";
+import {type ConvertOptions, type ConvertResult, convertSources, leftOut, type Source} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
 import type {PortDescription} from "./inspect.ts";
-import {defaultLimits} from "./limits.ts";
+import type {Ref} from "./ir/graph.ts";
+import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {Checkpoint} from "./readers/checkpoint/checkpoint.ts";
-import {operatorsOf} from "./readers/graphdef/graph-def.ts";
+import {type GraphDef, operatorsOf} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
-import {indexNodes, parseRef, selectNodes} from "./readers/graphdef/select.ts";
+import {indexNodes, type NodeIndex, parseRef, selectNodes} from "./readers/graphdef/select.ts";
 import type {ModelFiles} from "./readers/model-files.ts";
 import {freezeVariables} from "./readers/saved-model/freeze.ts";
 import {
   chooseMetaGraph,
   chooseSignature,
+  chooseSignatures,
+  type MetaGraph,
   readSavedModel,
   type Signature,
   type SignaturePort,
@@ -24,21 +27,25 @@ import {countBy} from "./report.ts";
 
 export interface SavedModelOptions
   extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType" | "reference"> {
-  /** Default: `serving_default`, or the only one. */
-  readonly signature?: string;
+  /**
+   * One, or several for a file with as many. Default: all that are served, `serving_default` first. Of these, those that
+   * can't be converted are left out, with a note in the report; the first has to convert, and those that are named.
+   */
+  readonly signature?: string | readonly string[];
   /** Default: `serve`. */
   readonly tags?: readonly string[];
-  /** Outputs of the signature that are wanted; default: all. */
+  /** Outputs that are wanted, of one signature: the named one, or `serving_default`, or the only one. Default: all. */
   readonly outputs?: readonly string[];
-  /** Shapes for inputs of the signature, by name; -1 leaves a dimension open. Default: the signature's own. */
+  /** Shapes for inputs of the signatures, by name; -1 leaves a dimension open. Default: the signature's own. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
 }
 
 const variablesPrefix = "variables/variables";
 
 /**
- * Converts one signature; inputs and outputs keep its names, sorted. Reads no more of the variables than it needs. Throws
- * {@link ConvertError}: `CONVERT_SAVED_MODEL`, `CONVERT_NOT_FROZEN` for models that keep state, and what `convert` throws.
+ * Converts signatures; their inputs and outputs keep their names, sorted, and they share constants. Reads no more of the
+ * variables than they need. Throws {@link ConvertError}: `CONVERT_SAVED_MODEL`, `CONVERT_NOT_FROZEN` for models that keep
+ * state, and what `convert` throws.
  *
  * ```ts
  * import {openFolder} from "@tf-trusted/convert/node";
@@ -48,26 +55,90 @@ const variablesPrefix = "variables/variables";
 export async function convertSavedModel(files: ModelFiles, options: SavedModelOptions = {}): Promise<ConvertResult> {
   const limits = {...defaultLimits, ...options.limits};
   const metaGraph = chooseMetaGraph(await readSavedModel(files, limits.maxBytes), options.tags);
-  const signature = withOutputs(chooseSignature(metaGraph, options.signature), options.outputs);
-  const unknown = Object.keys(options.shapes ?? {}).find(
-    (name) => !signature.inputs.some((each) => each.name === name),
-  );
-  if (unknown !== undefined) {
-    const names = signature.inputs.map(({name}) => `"${name}"`).join(", ");
-    throw new ConvertError(
-      "CONVERT_NAME_UNKNOWN",
-      `the signature "${signature.name}" has no input "${unknown}"; it has ${names}`,
-    );
-  }
+  const wanted = typeof options.signature === "string" ? [options.signature] : options.signature;
+  const leaveOut = wanted === undefined || wanted.length === 0;
+  const signatures = signaturesFor(metaGraph, wanted, options.outputs);
+  checkShapeNames(signatures, options.shapes);
   const hasVariables = files.paths.includes(`${variablesPrefix}.index`);
-  const outputs = signature.outputs.map(({tensor}) => parseRef(tensor));
-  const frozen = await freezeVariables(
-    metaGraph.graph,
-    outputs,
-    hasVariables ? await Checkpoint.open(files, variablesPrefix) : undefined,
-  );
-  const definition = prepareGraph(frozen);
+  const checkpoint = hasVariables ? await Checkpoint.open(files, variablesPrefix) : undefined;
+  const {graph, kept, notes} = await freezeSignatures(metaGraph.graph, signatures, checkpoint, leaveOut);
+  const definition = prepareGraph(graph);
   const index = indexNodes(definition);
+  const importOne = (signature: Signature): Source => importSignature(definition, index, signature, options, limits);
+  const sources: Source[] = [];
+  for (const signature of kept) {
+    try {
+      sources.push(importOne(signature));
+    } catch (error) {
+      if (!(error instanceof ConvertError) || !leaveOut || signature === signatures[0]) throw error;
+      notes.push(leftOut(signature.name, error));
+    }
+  }
+  const result = convertSources(sources, options, leaveOut);
+  return {...result, report: {...result.report, notes: [...notes, ...result.report.notes]}};
+}
+
+/** Outputs that are picked belong to one signature. */
+function signaturesFor(
+  metaGraph: MetaGraph,
+  wanted: readonly string[] | undefined,
+  outputs: readonly string[] = [],
+): readonly Signature[] {
+  if (outputs.length === 0) return chooseSignatures(metaGraph, wanted);
+  if (wanted !== undefined && wanted.length > 1) {
+    throw new ConvertError("CONVERT_NAME_UNKNOWN", "outputs can be picked of one signature only; name one signature");
+  }
+  return [withOutputs(chooseSignature(metaGraph, wanted?.[0]), outputs)];
+}
+
+/** Throws `CONVERT_NAME_UNKNOWN`. */
+function checkShapeNames(signatures: readonly Signature[], shapes: SavedModelOptions["shapes"]): void {
+  const known = new Set(signatures.flatMap(({inputs}) => inputs.map(({name}) => name)));
+  const unknown = Object.keys(shapes ?? {}).find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  const owner = signatures.length === 1 ? `the signature "${signatures[0]!.name}" has` : "the signatures have";
+  const names = [...known].map((name) => `"${name}"`).join(", ");
+  throw new ConvertError("CONVERT_NAME_UNKNOWN", `${owner} no input "${unknown}", but ${names}`);
+}
+
+const outputRefs = (signatures: readonly Signature[]): readonly Ref[] => [
+  ...new Set(signatures.flatMap(({outputs}) => outputs.map(({tensor}) => parseRef(tensor)))),
+];
+
+/** All signatures in one graph, so that a variable is read once. One that can't be frozen would stop the others. */
+async function freezeSignatures(
+  graph: GraphDef,
+  signatures: readonly Signature[],
+  checkpoint: Checkpoint | undefined,
+  leaveOut: boolean,
+): Promise<{readonly graph: GraphDef; readonly kept: readonly Signature[]; readonly notes: string[]}> {
+  const freeze = (some: readonly Signature[]) => freezeVariables(graph, outputRefs(some), checkpoint);
+  try {
+    return {graph: await freeze(signatures), kept: signatures, notes: []};
+  } catch (error) {
+    if (!(error instanceof ConvertError) || !leaveOut || signatures.length === 1) throw error;
+  }
+  const [kept, notes]: [Signature[], string[]] = [[], []];
+  for (const signature of signatures) {
+    try {
+      await freeze([signature]);
+      kept.push(signature);
+    } catch (error) {
+      if (!(error instanceof ConvertError) || signature === signatures[0]) throw error;
+      notes.push(leftOut(signature.name, error));
+    }
+  }
+  return {graph: await freeze(kept), kept, notes};
+}
+
+function importSignature(
+  definition: GraphDef,
+  index: NodeIndex,
+  signature: Signature,
+  options: SavedModelOptions,
+  limits: ConvertLimits,
+): Source {
+  const outputs = signature.outputs.map(({tensor}) => parseRef(tensor));
   const requests = signature.inputs.map(({name, tensor, shape: declared}) => {
     const shape = options.shapes?.[name] ?? declared;
     return {name: tensor, as: name, ...(shape && {shape})};
@@ -85,7 +156,7 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
     bytes: limits.maxConstantBytes,
     tensorBytes: limits.maxTensorBytes,
   });
-  return convertSource({graph, notes: selection.notes, format: "saved-model", name: signature.name}, options);
+  return {graph, notes: selection.notes, format: "saved-model", name: signature.name};
 }
 
 /** What a SavedModel offers, without its variables. */

@@ -6,6 +6,7 @@ import {findCut} from "./cut.ts";
 import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, type Graph, indexOf, nodeOf, type Port, type Quantisation, type ValueDType} from "./ir/graph.ts";
+import {sameGraph} from "./ir/same-graph.ts";
 import {printGraph} from "./ir/text.ts";
 import {verifyGraph} from "./ir/verify.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
@@ -13,14 +14,14 @@ import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
 import {lastPasses, type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {tallyOf} from "./passes/narrow.ts";
-import {describeQuantisation, quantisationNotes} from "./quantise/describe.ts";
+import {describeQuantisation, type QuantisationReport, quantisationNotes} from "./quantise/describe.ts";
 import {type Quantize, quantisePasses} from "./quantise/index.ts";
 import type {IoType} from "./quantise/interface.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
-import {type Change, type ConvertReport, countBy, findDecomposed, unsupportedError} from "./report.ts";
+import {addCounts, type Change, type ConvertReport, countBy, findDecomposed, unsupportedError} from "./report.ts";
 import {emitModel, signatureKey} from "./tflite/emit.ts";
 
 export type ModelFormat = "auto" | "graphdef" | "graphdef-text" | "tflite";
@@ -66,18 +67,23 @@ export interface SignatureTensor {
   readonly quantisation?: Quantisation;
 }
 
+export interface ConvertedSignature {
+  readonly name: string;
+  readonly inputs: readonly SignatureTensor[];
+  readonly outputs: readonly SignatureTensor[];
+}
+
 export interface ConvertResult {
   /** A `.tflite` file. For a `.tflite` source, the source itself. */
   readonly model: Uint8Array;
   readonly report: ConvertReport;
-  readonly signature: {
-    readonly name: string;
-    readonly inputs: readonly SignatureTensor[];
-    readonly outputs: readonly SignatureTensor[];
-  };
+  /** The first of `signatures`: the one that callers who name none mean. */
+  readonly signature: ConvertedSignature;
+  /** All of the file. */
+  readonly signatures: readonly ConvertedSignature[];
   /**
-   * The source graph's outputs for given inputs, by name, from the reference evaluator; there if `reference` was asked
-   * for and the source isn't TensorFlow Lite already. Throws `CONVERT_NO_REFERENCE`, `CONVERT_INPUT_SHAPE`, and
+   * The outputs of the first signature's source graph for given inputs, by name, from the reference evaluator; there if
+   * `reference` was asked for and the source isn't TensorFlow Lite already. Throws `CONVERT_NO_REFERENCE`, `CONVERT_INPUT_SHAPE`, and
    * `CONVERT_SHAPE` where the inputs don't fit.
    */
   readonly reference?: (inputs: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
@@ -110,76 +116,143 @@ export interface Source {
   readonly name: string;
 }
 
+type SourceOptions = Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType" | "reference">;
+
 /** All that comes after reading. */
-export function convertSource(
-  source: Source,
-  options: Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType" | "reference">,
+export function convertSource(source: Source, options: SourceOptions): ConvertResult {
+  return convertSources([source], options);
+}
+
+/**
+ * One file with a signature for each source. Sources that are the same graph share what it becomes, and all of them their
+ * constants. With `leaveOut`, all but the first may fail: the report says which, and why.
+ */
+export function convertSources(
+  sources: readonly Source[],
+  options: SourceOptions,
+  leaveOut: boolean = false,
 ): ConvertResult {
   const changes = new Map<
     string,
     {readonly effect: Change["effect"]; readonly what: string; readonly nodes: string[]}
   >();
-  const change = (effect: Change["effect"], what: string, nodes: readonly string[]) => {
+  const change: TellChange = (effect, what, nodes) => {
     const known = changes.get(what);
     if (known) known.nodes.push(...nodes);
     else changes.set(what, {effect, what, nodes: [...nodes]});
   };
+  const converted: {readonly source: Source; readonly graph: Graph}[] = [];
+  const notes: string[] = [];
+  for (const [i, source] of sources.entries()) {
+    const same = converted.find((each) => sameGraph(each.source.graph, source.graph));
+    if (same !== undefined) {
+      converted.push({source, graph: same.graph});
+      continue;
+    }
+    try {
+      const told: Parameters<TellChange>[] = [];
+      const finished = finishGraph(source, sources.length > 1, options, (...each) => told.push(each));
+      for (const each of told) change(...each);
+      converted.push({source, graph: finished.graph});
+      notes.push(...finished.notes);
+    } catch (error) {
+      if (!(error instanceof ConvertError) || !leaveOut || i === 0) throw error;
+      notes.push(leftOut(source.name, error));
+    }
+  }
+  const [first] = converted as [(typeof converted)[number]];
+  const distinct = [...new Set(converted.map(({graph}) => graph))];
+  const quantised = options.quantize && mergeQuantisation(distinct, options.quantize);
+  const model = emitModel(converted.map(({source, graph}) => ({name: source.name, graph})));
+  if (options.verify) readModel(model);
+  const origins = converted.filter(({graph}, i) => converted.findIndex((each) => each.graph === graph) === i);
+  const signatures = converted.map(({source, graph}) => ({
+    name: source.name,
+    inputs: graph.inputs.map((port) => describePort(graph, port)),
+    outputs: graph.outputs.map((port) => describePort(graph, port)),
+  }));
+  return {
+    model,
+    report: {
+      format: first.source.format,
+      changes: [...changes.values()],
+      notes: [...notes, ...quantisationNotes(quantised)],
+      sourceOperators: countOperators(
+        origins.map(({source}) => source.graph),
+        /^tf\./,
+      ),
+      operators: countOperators(distinct, /^tfl\./),
+      modelBytes: model.length,
+      ...(quantised && {quantisation: quantised}),
+    },
+    signature: signatures[0]!,
+    signatures,
+    ...(options.reference && {reference: (inputs) => evaluateGraph(first.source.graph, inputs)}),
+  };
+}
+
+/** For the report of a signature that the file doesn't have. */
+export function leftOut(signature: string, error: ConvertError): string {
+  return `the signature "${signature}" is left out: ${error.message.split("\n").slice(0, 2).join(" ")}`;
+}
+
+function mergeQuantisation(graphs: readonly Graph[], quantize: Quantize): QuantisationReport {
+  const parts = graphs.map((graph) => describeQuantisation(graph, quantize));
+  return {
+    mode: quantize,
+    constants: parts.flatMap(({constants}) => constants),
+    levels: parts.reduce((sum, {levels}) => sum + levels, 0),
+    operators: parts.map(({operators}) => operators).reduce(addCounts),
+  };
+}
+
+type TellChange = (effect: Change["effect"], what: string, nodes: readonly string[]) => void;
+
+/** Passes, lowering, passes. `several` puts the signature's name before what is told. */
+function finishGraph(
+  source: Source,
+  several: boolean,
+  options: SourceOptions,
+  change: TellChange,
+): {readonly graph: Graph; readonly notes: readonly string[]} {
+  const prefix = several ? `${source.name}: ` : "";
+  const checkNamed = (graph: Graph, pass: string) => check(graph, pass, prefix, options);
   const passNotes: string[] = [];
+  let rounded = 0;
   const run = (start: Graph, passes: readonly Pass[]) =>
     passes.reduce((graph, pass) => {
-      const tally = (what: string, nodes: string | readonly string[]) =>
-        change(pass.effect ?? "rewritten", what, typeof nodes === "string" ? [nodes] : nodes);
+      const tally = (what: string, nodes: string | readonly string[]) => {
+        const names = typeof nodes === "string" ? [nodes] : nodes;
+        if (what === tallyOf("float64")) rounded += names.length;
+        change(pass.effect ?? "rewritten", what, names);
+      };
       const next = runPass(pass, graph, tally, (note) => passNotes.push(note));
-      check(next, pass.name, options);
+      checkNamed(next, pass.name);
       return next;
     }, start);
 
   const quantisation = quantisePasses(options.quantize, options.ioType);
   const lowered = lowerSource();
-  const finished = run(lowered.graph, [...quantisation.fused, ...lastPasses]);
-  const quantised = options.quantize && describeQuantisation(finished, options.quantize);
-  const model = emitModel(finished, source.name);
-  if (options.verify) readModel(model);
+  const graph = run(lowered.graph, [...quantisation.fused, ...lastPasses]);
+  return {graph, notes: [...source.notes, ...lowered.notes, ...passNotes].map((note) => prefix + note)};
 
-  return {
-    model,
-    report: {
-      format: source.format,
-      changes: [...changes.values()],
-      notes: [...source.notes, ...lowered.notes, ...passNotes, ...quantisationNotes(quantised)],
-      sourceOperators: countBy(
-        [...allNodes(source.graph)].filter(isOperator).map((node) => node.op.replace(/^tf\./, "")),
-      ),
-      operators: countBy([...allNodes(finished)].filter(isOperator).map((node) => node.op.replace(/^tfl\./, ""))),
-      modelBytes: model.length,
-      ...(quantised && {quantisation: quantised}),
-    },
-    signature: {
-      name: source.name,
-      inputs: finished.inputs.map((port) => describePort(finished, port)),
-      outputs: finished.outputs.map((port) => describePort(finished, port)),
-    },
-    ...(options.reference && {reference: (inputs) => evaluateGraph(source.graph, inputs)}),
-  };
-
-  /** A function of its own, so that weights from before a pass aren't held while the file is written. */
+  /** A function of its own, so that weights from before a pass aren't held longer than they are needed. */
   function lowerSource(): {readonly graph: Graph; readonly notes: readonly string[]} {
-    check(source.graph, "import", options);
+    checkNamed(source.graph, "import");
     const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
-    const rounded = changes.get(tallyOf("float64"))?.nodes.length ?? 0;
     if (options.float64 === "refuse" && rounded > 0) {
       throw new ConvertError(
         "CONVERT_PRECISION",
         `${rounded} nodes compute with float64, and kernels with float32 only`,
       );
     }
-    const {graph, unsupported, notes} = lowerGraph(prepared);
+    const {graph: lowest, unsupported, notes} = lowerGraph(prepared);
     if (unsupported.length > 0) {
       const names = new Set(unsupported.map(({node}) => node));
       throw unsupportedError(unsupported, findCut(source.graph, names));
     }
-    check(graph, "lower", options);
-    const fused = run(graph, [...quantisation.lowered, ...targetPasses]);
+    checkNamed(lowest, "lower");
+    const fused = run(lowest, [...quantisation.lowered, ...targetPasses]);
     for (const [what, nodes] of findDecomposed(prepared, fused)) change("decomposed", what, nodes);
     return {graph: fused, notes};
   }
@@ -221,9 +294,14 @@ export function recogniseFormat(
 
 const isOperator = (node: {readonly op: string}) => node.op !== "const" && node.op !== "input";
 
-function check(graph: Graph, pass: string, options: Pick<ConvertOptions, "verify" | "dumpPass">): void {
+function countOperators(graphs: readonly Graph[], dialect: RegExp): Readonly<Record<string, number>> {
+  const nodes = graphs.flatMap((graph) => [...allNodes(graph)]).filter(isOperator);
+  return countBy(nodes.map((node) => node.op.replace(dialect, "")));
+}
+
+function check(graph: Graph, pass: string, prefix: string, options: Pick<ConvertOptions, "verify" | "dumpPass">): void {
   if (options.verify) verifyGraph(graph, pass);
-  options.dumpPass?.(pass, printGraph(graph));
+  options.dumpPass?.(prefix + pass, printGraph(graph));
 }
 
 function describePort(graph: Graph, {name, ref}: Port): SignatureTensor {
@@ -236,23 +314,30 @@ function passThrough(bytes: Uint8Array, {quantize}: ConvertOptions): ConvertResu
   const notes =
     quantize === undefined ? [] : ["the file is TensorFlow Lite already, and stays as it is: not quantised"];
   const model: TfliteModel = readModel(bytes);
-  const signature = model.signatures[0];
-  const graph = model.subgraphs[signature?.subgraph ?? 0];
-  const describe = (name: string, index: number): SignatureTensor => {
-    const tensor = graph!.tensors[index]!;
-    return {name, dtype: tensor.type as ValueDType, shape: tensor.shapeSignature ?? tensor.shape};
-  };
-  const ports = (indices: readonly number[]) => indices.map((tensor) => ({name: graph!.tensors[tensor]!.name, tensor}));
-  const operators = countBy(
-    graph?.operators.map((operator) => model.operatorCodes[operator.opcodeIndex]!.builtin) ?? [],
-  );
-  return {
-    model: bytes,
-    report: {format: "tflite", changes: [], notes, sourceOperators: operators, operators, modelBytes: bytes.length},
-    signature: {
+  const signatureOf = (signature: TfliteModel["signatures"][number] | undefined): ConvertedSignature => {
+    const graph = model.subgraphs[signature?.subgraph ?? 0];
+    const describe = (name: string, index: number): SignatureTensor => {
+      const tensor = graph!.tensors[index]!;
+      return {name, dtype: tensor.type as ValueDType, shape: tensor.shapeSignature ?? tensor.shape};
+    };
+    const ports = (indices: readonly number[]) =>
+      indices.map((tensor) => ({name: graph!.tensors[tensor]!.name, tensor}));
+    return {
       name: signature?.key ?? signatureKey,
       inputs: (signature?.inputs ?? ports(graph?.inputs ?? [])).map(({name, tensor}) => describe(name, tensor)),
       outputs: (signature?.outputs ?? ports(graph?.outputs ?? [])).map(({name, tensor}) => describe(name, tensor)),
-    },
+    };
+  };
+  const operators = countBy(
+    model.subgraphs.flatMap((graph) =>
+      graph.operators.map((operator) => model.operatorCodes[operator.opcodeIndex]!.builtin),
+    ),
+  );
+  const signatures = model.signatures.length > 0 ? model.signatures.map(signatureOf) : [signatureOf(undefined)];
+  return {
+    model: bytes,
+    report: {format: "tflite", changes: [], notes, sourceOperators: operators, operators, modelBytes: bytes.length},
+    signature: signatures[0]!,
+    signatures,
   };
 }

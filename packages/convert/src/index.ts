@@ -1,4 +1,11 @@
-export {type ConvertOptions, type ConvertResult, convert, type ModelFormat, type SignatureTensor} from "./convert.ts";
+export {
+  type ConvertedSignature,
+  type ConvertOptions,
+  type ConvertResult,
+  convert,
+  type ModelFormat,
+  type SignatureTensor,
+} from "./convert.ts";
 export {ConvertError, type ConvertErrorCode, convertErrors} from "./convert-error.ts";
 export {
   convertKeras,

@@ -99,10 +99,9 @@ export async function judgeModel(
     const loaded = await engine.load(converted.model);
     try {
       const inputs = Object.fromEntries(
-        loaded.signatures[0]!.inputs.map(({name}) => [
-          name,
-          goldens.inputs.get(name) ?? fail(`no golden input ${name}`),
-        ]),
+        loaded.signatures
+          .find(({name}) => name === converted.signature.name)!
+          .inputs.map(({name}) => [name, goldens.inputs.get(name) ?? fail(`no golden input ${name}`)]),
       );
       const result = await loaded.run(converted.signature.name, inputs, {deadlineMs: 60_000});
       return compare(testCase, goldens.outputs, result.outputs);

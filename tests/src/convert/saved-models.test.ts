@@ -6,6 +6,7 @@ import {test} from "node:test";
 import {convertSavedModel, type SavedModelOptions} from "@tf-trusted/convert";
 import {openFolder} from "@tf-trusted/convert/node";
 import {createWasmEngine, type Engine} from "@tf-trusted/litert";
+import {Tensor} from "@tf-trusted/tensor";
 import {type Case, casesOf, type Goldens, judgeModel, models, type Outcome, readGoldens, skipReason} from "./corpus.ts";
 
 type SavedModelCase = Omit<Case, "io"> & {
@@ -83,4 +84,71 @@ test("networks as SavedModels", {skip: models ? false : skipReason}, async (t) =
   const other = [...outcomes].filter(([, outcome]) => outcome.kind !== "right");
   t.diagnostic(`networks as SavedModels: ${outcomes.size - other.length} of ${outcomes.size} right`);
   assert.deepEqual(other, []);
+});
+
+test("all signatures of a SavedModel in one file", {skip: models ? false : skipReason}, async (t) => {
+  const engine = await createWasmEngine();
+  try {
+    const cases = casesOf("savedmodels") as readonly unknown[] as readonly SavedModelCase[];
+    const several = cases.filter(({io}) => Object.keys(io).length > 1);
+    assert.ok(several.length >= 4);
+    for (const each of several) {
+      const files = await openFolder(join(models!, each.file));
+      const names = Object.keys(each.io);
+      const all = await convertSavedModel(files, {tags: each.tags, verify: true});
+      const found = new Set(all.signatures.map(({name}) => name));
+      assert.deepEqual(
+        names.filter((name) => !found.has(name)),
+        [],
+      );
+      let apart = 0;
+      for (const signature of names) {
+        const goldens = await readGoldens({...each, io: each.io[signature]!});
+        const outcome = await judgeModel(engine, each, goldens, () => ({
+          ...all,
+          signature: {...all.signature, name: signature},
+        }));
+        assert.deepEqual(outcome, {kind: "right"}, `${each.id}: ${signature}`);
+        apart += (await convertSavedModel(files, {tags: each.tags, signature})).model.length;
+      }
+      t.diagnostic(`${each.id}: ${names.length} signatures in ${all.model.length} bytes, ${apart} apart`);
+      const [, last] = names;
+      const picked = await convertSavedModel(files, {tags: each.tags, signature: [last!]});
+      assert.deepEqual(
+        picked.signatures.map(({name}) => name),
+        [last],
+      );
+    }
+  } finally {
+    await engine.close();
+  }
+});
+
+test("what Keras exports twice is stored once", {skip: models ? false : skipReason}, async () => {
+  const engine = await createWasmEngine();
+  try {
+    const files = await openFolder(join(models!, "nets/mlp/saved_model"));
+    const all = await convertSavedModel(files, {verify: true});
+    const one = await convertSavedModel(files, {signature: "serving_default"});
+    assert.deepEqual(
+      all.signatures.map(({name}) => name),
+      ["serving_default", "serve"],
+    );
+    assert.ok(all.model.length < one.model.length + 1000, `${all.model.length} bytes, ${one.model.length} with one`);
+    // Both can be called, in either order, with open batches.
+    const loaded = await engine.load(all.model);
+    const {name, shape} = loaded.signatures[0]!.inputs[0]!;
+    const sizes = shape.map((size) => (size < 0 ? 3 : size));
+    const count = sizes.reduce((product, size) => product * size, 1);
+    const x = Tensor.from(
+      Float32Array.from({length: count}, (_, i) => Math.sin(i)),
+      {shape: sizes},
+    );
+    const first = await loaded.run("serve", {[name]: x}, {deadlineMs: 60_000});
+    const second = await loaded.run("serving_default", {[name]: x}, {deadlineMs: 60_000});
+    for (const [output, tensor] of Object.entries(first.outputs)) assert.ok(tensor.equals(second.outputs[output]!));
+    await loaded.close();
+  } finally {
+    await engine.close();
+  }
 });

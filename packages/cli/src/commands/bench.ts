@@ -43,6 +43,7 @@ export const benchCommand = defineCommand({
       shapes: args["input-shape"],
       batchSize: args["batch-size"],
       signature: args.signature,
+      tags: args.tags,
     };
     const name = args["model-name"] ?? defaultModelName;
     const files = await readInputFiles(args["input-file"]);

@@ -2,7 +2,7 @@
 import {join} from "node:path";
 import type {Change, QuantisationReport} from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
-import {oneOf, parseShapeRequest, positiveNumber, wholeNumber} from "../arguments.ts";
+import {oneOf, parseShapeRequest, parseTags, positiveNumber, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {type Context, defineCommand} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
@@ -44,7 +44,13 @@ export const convertCommand = defineCommand({
       parse: parseShapeRequest,
       help: "fix the shape of an input: image=1,224,224,3; ? leaves a dimension open",
     },
-    signature: {value: "NAME", help: "of a SavedModel with several", byDefault: "serving_default"},
+    signature: {
+      value: "NAME",
+      repeat: true,
+      help: "of a SavedModel with several; the file has those that are named",
+      byDefault: "all that are served",
+    },
+    tags: {value: "TAG,TAG", parse: parseTags, help: "of a SavedModel's MetaGraph", byDefault: "serve"},
     "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
     quantize: {
       value: "weights|float16|keep",
@@ -107,7 +113,9 @@ export const convertCommand = defineCommand({
         outputNames: flags["output-name"],
         shapes: flags["input-shape"],
         batchSize: flags["batch-size"],
-        signature: flags.signature,
+        signature: flags.signature[0],
+        signatures: flags.signature,
+        tags: flags.tags,
       },
       {
         reference: flags.check === true,
@@ -116,7 +124,7 @@ export const convertCommand = defineCommand({
         ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
       },
     );
-    const {model, sourceBytes, report, convertMs, inputs, outputs} = opened;
+    const {model, sourceBytes, report, convertMs, inputs, outputs, signatures} = opened;
     const dumped = await writeDumps(flags["dump-passes"], dumps);
     await writeOutputFile(target, model);
     const tolerance = flags.tolerance ?? defaultTolerances[flags.quantize ?? "float32"];
@@ -131,6 +139,11 @@ export const convertCommand = defineCommand({
         convertMs,
         inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
         outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+        signatures: signatures.map((each) => ({
+          name: each.name,
+          inputs: each.inputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+          outputs: each.outputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+        })),
         sourceOperators: report.sourceOperators,
         operators: report.operators,
         changes: report.changes.map(({effect, what, nodes}) => ({effect, what, nodes})),
@@ -144,15 +157,18 @@ export const convertCommand = defineCommand({
         const lines = [
           `${style.green("✓")} ${style.bold(target)}  ${style.dim(sizes)}`,
           "",
-          renderPorts(
-            [
-              {title: "inputs", ports: inputs},
-              {title: "outputs", ports: outputs},
-            ],
-            style,
-            columns,
-          ),
-          "",
+          ...signatures.flatMap((each) => [
+            ...(signatures.length > 1 ? [`${style.bold("signature")}  ${printable(each.name)}`] : []),
+            renderPorts(
+              [
+                {title: "inputs", ports: each.inputs},
+                {title: "outputs", ports: each.outputs},
+              ],
+              style,
+              columns,
+            ),
+            "",
+          ]),
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
           ...renderChanges(report.changes, style),
           ...(report.quantisation ? [renderQuantisation(report.quantisation, style)] : []),

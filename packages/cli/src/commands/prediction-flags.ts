@@ -1,7 +1,7 @@
 /** Flags that `run` and `bench` share, and what they do with them. */
 import {basename, extname} from "node:path";
 import type {EnclaveConnection, PredictRequest} from "@tf-trusted/client";
-import {parseAddress, parseShapeRequest, wholeNumber} from "../arguments.ts";
+import {parseAddress, parseShapeRequest, parseTags, wholeNumber} from "../arguments.ts";
 import {measure, summarise} from "../benchmark/measure.ts";
 import type {BenchmarkReport} from "../benchmark/render.ts";
 import {type Phase, writeTraces} from "../benchmark/write-traces.ts";
@@ -41,6 +41,7 @@ export const inputFlags = {
   "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "first dimension of each input; checked"},
   "model-name": {value: "NAME", help: "what the model is called in the enclave", byDefault: "model"},
   signature: {value: "NAME", help: "of a SavedModel or .tflite file with several", byDefault: "serving_default"},
+  tags: {value: "TAG,TAG", parse: parseTags, help: "of a SavedModel's MetaGraph", byDefault: "serve"},
 } as const satisfies Flags;
 
 export const benchmarkFlags = {

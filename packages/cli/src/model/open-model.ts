@@ -23,7 +23,7 @@ import {
   recogniseModel,
 } from "@tf-trusted/convert";
 import {openFolder, sourceOfFile} from "@tf-trusted/convert/node";
-import {admitModel, defaultLimits, type TensorSpec} from "@tf-trusted/litert";
+import {admitModel, defaultLimits, type Signature, type TensorSpec} from "@tf-trusted/litert";
 import type {ShapeRequest} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {isFolder, readInputFile} from "../files.ts";
@@ -51,8 +51,18 @@ export interface ModelWishes {
   readonly outputNames: readonly string[];
   readonly shapes: readonly ShapeRequest[];
   readonly batchSize?: number | undefined;
-  /** Of a `.tflite` file with several. */
+  /** Of a model with several. */
   readonly signature?: string | undefined;
+  /** Of a SavedModel, for a file with as many: these, or all where none is named. Default: `signature` alone. */
+  readonly signatures?: readonly string[] | undefined;
+  /** Of a SavedModel's MetaGraph. */
+  readonly tags?: readonly string[] | undefined;
+}
+
+export interface SignaturePorts {
+  readonly name: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
 }
 
 export interface OpenedModel {
@@ -62,9 +72,12 @@ export interface OpenedModel {
   readonly sourceBytes: number;
   readonly report: ConvertReport;
   readonly convertMs: number;
+  /** The one that is called: `inputs` and `outputs` are its. */
   readonly signature: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+  /** All of the file. */
+  readonly signatures: readonly SignaturePorts[];
   /** What TensorFlow computes, if `reference` was asked for and the file isn't TensorFlow Lite already. */
   readonly reference?: NonNullable<ConvertResult["reference"]>;
 }
@@ -118,9 +131,9 @@ async function openFile(
     ...(requests.length > 0 && {inputs: requests}),
     ...(!isTflite && wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
   });
-  const signature = chooseSignature(admitModel(model, defaultLimits, "wasm").signatures, wishes.signature);
-  const inputs = signature.inputs.map(toPort);
-  if (isTflite) checkWishes(inputs, wishes);
+  const signatures = admitModel(model, defaultLimits, "wasm").signatures.map(toPorts);
+  const signature = chooseSignature(signatures, wishes.signature);
+  if (isTflite) checkWishes(signature.inputs, wishes);
   return {
     path,
     model,
@@ -128,8 +141,9 @@ async function openFile(
     report,
     convertMs: performance.now() - started,
     signature: signature.name,
-    inputs,
-    outputs: signature.outputs.map(toPort),
+    inputs: signature.inputs,
+    outputs: signature.outputs,
+    signatures,
     ...(reference && {reference}),
   };
 }
@@ -177,7 +191,8 @@ async function describeOpened(
   {model, report, signature, reference}: ConvertResult,
   started: number,
 ): Promise<OpenedModel> {
-  const admitted = chooseSignature(admitModel(model, defaultLimits, "wasm").signatures, signature.name);
+  const signatures = admitModel(model, defaultLimits, "wasm").signatures.map(toPorts);
+  const admitted = chooseSignature(signatures, signature.name);
   const sizes = await Promise.all(files.paths.map((file) => files.size(file)));
   return {
     path,
@@ -186,8 +201,9 @@ async function describeOpened(
     report,
     convertMs: performance.now() - started,
     signature: admitted.name,
-    inputs: admitted.inputs.map(toPort),
-    outputs: admitted.outputs.map(toPort),
+    inputs: admitted.inputs,
+    outputs: admitted.outputs,
+    signatures,
     ...(reference && {reference}),
   };
 }
@@ -200,18 +216,37 @@ async function openSavedModel(
 ): Promise<OpenedModel> {
   const started = performance.now();
   const {metaGraphs} = await inspectSavedModel(files);
-  const served = metaGraphs.find(({tags}) => tags.join() === "serve") ?? metaGraphs[0]!;
-  const ports = chooseSignature(served.signatures, wishes.signature).inputs;
+  const served = chooseMetaGraph(metaGraphs, wishes.tags);
+  const {signature, signatures = [chooseSignature(served.signatures, signature).name]} = wishes;
+  // Outputs that are picked are those of one signature.
+  const chosen =
+    signatures.length === 0 && wishes.outputNames.length === 0
+      ? served.signatures
+      : (signatures.length > 0 ? signatures : [undefined]).map((name) => chooseSignature(served.signatures, name));
+  const ports = [...new Map(chosen.flatMap(({inputs}) => inputs.map((port) => [port.name, port] as const))).values()];
   for (const name of wishes.inputNames) shapeOwner(ports, name);
   const requests = shapeRequests(ports, wishes);
   const converted = await convertSavedModel(files, {
     ...options,
     tags: served.tags,
     outputs: wishes.outputNames,
-    ...(wishes.signature !== undefined && {signature: wishes.signature}),
+    signature: signatures,
     shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
   });
   return describeOpened(path, files, converted, started);
+}
+
+/** The one with these tags; else that for serving, or the first. Throws `CLI_SIGNATURE`. */
+function chooseMetaGraph<T extends {readonly tags: readonly string[]}>(
+  metaGraphs: readonly T[],
+  wanted: readonly string[] | undefined,
+): T {
+  const sorted = (tags: readonly string[]) => tags.toSorted().join();
+  const found = metaGraphs.find(({tags}) => sorted(tags) === sorted(wanted ?? ["serve"]));
+  const chosen = found ?? (wanted === undefined ? metaGraphs[0] : undefined);
+  if (chosen !== undefined) return chosen;
+  const known = metaGraphs.map(({tags}) => tags.join(",") || "no tags").join("; ");
+  throw new CliError("CLI_SIGNATURE", `the model has no MetaGraph with the tags ${wanted?.join(",")}; it has ${known}`);
 }
 
 /** The one that was asked for; else `serving_default`, else the first. Throws `CLI_SIGNATURE`. */
@@ -225,6 +260,12 @@ export function chooseSignature<T extends {readonly name: string}>(
   const names = signatures.map(({name}) => `"${name}"`).join(", ") || "none";
   throw new CliError("CLI_SIGNATURE", `the model has no signature "${wanted ?? "serving_default"}"; it has ${names}`);
 }
+
+const toPorts = ({name, inputs, outputs}: Signature): SignaturePorts => ({
+  name,
+  inputs: inputs.map(toPort),
+  outputs: outputs.map(toPort),
+});
 
 /** Of this machine's engine, or of what an enclave tells about a model. */
 export function toPort({name, dtype, shape, quantization}: TensorSpec | ModelTensor): Port {

@@ -34,22 +34,25 @@ import {tflTable} from "../ops/tfl/index.ts";
 import {version} from "../version.ts";
 import {tensorNames} from "./tensor-names.ts";
 
-/** Key of the one signature, as everybody expects it. */
+/** Key of a graph's one signature, as everybody expects it. */
 export const signatureKey = "serving_default";
 
 const options = {description: "Converted by TF Trusted."} as const;
 
-export function emitModel(graph: Graph, signature: string = signatureKey): Uint8Array {
-  return writeModel(toModel(graph, signature));
+/** A graph under the name that it is called by. */
+export interface NamedGraph {
+  readonly name: string;
+  readonly graph: Graph;
 }
 
-export function toModel(graph: Graph, signature: string = signatureKey): TfliteModel {
-  return new ModelEmitter().model(graph, signature);
+/** A file with these signatures, in this order; those of one graph share its subgraph. */
+export function emitModel(signatures: readonly NamedGraph[]): Uint8Array {
+  return writeModel(new ModelEmitter().model(signatures));
 }
 
 /** The formulas of the outputs' shapes, for engines to specialise by (tflite/shapes/formulas.ts). */
-function shapeClaims(graph: Graph, signature: string): Uint8Array {
-  const shapes = (ports: readonly Port[]) =>
+function shapeClaims(signatures: readonly NamedGraph[]): Uint8Array {
+  const shapes = (graph: Graph, ports: readonly Port[]) =>
     Object.fromEntries(
       ports.map(({name, ref}) => {
         const node = graph.nodes.find((each) => each.name === nodeOf(ref))!;
@@ -58,7 +61,12 @@ function shapeClaims(graph: Graph, signature: string): Uint8Array {
     );
   const claims = {
     converter: `TF Trusted ${version}`,
-    signatures: {[signature]: {inputs: shapes(graph.inputs), outputs: shapes(graph.outputs)}},
+    signatures: Object.fromEntries(
+      signatures.map(({name, graph}) => [
+        name,
+        {inputs: shapes(graph, graph.inputs), outputs: shapes(graph, graph.outputs)},
+      ]),
+    ),
   };
   return new TextEncoder().encode(JSON.stringify(claims));
 }
@@ -71,26 +79,31 @@ class ModelEmitter {
   readonly #codes: {builtin: string; version: number}[] = [];
   readonly #subgraphs: (Subgraph | undefined)[] = [];
 
-  model(graph: Graph, name: string): TfliteModel {
-    const {inputs, outputs} = this.#subgraphs[this.subgraph(graph, "main")]!;
-    const signature: SignatureDef = {
-      key: name,
-      subgraph: 0,
-      inputs: graph.inputs.map(({name}, i) => ({name, tensor: inputs[i]!})),
-      outputs: graph.outputs.map(({name}, i) => ({name, tensor: outputs[i]!})),
-    };
+  model(named: readonly NamedGraph[]): TfliteModel {
+    const indices = new Map<Graph, number>();
+    const signatures = named.map(({name, graph}, i): SignatureDef => {
+      const index = indices.get(graph) ?? this.subgraph(graph, i === 0 ? "main" : name);
+      indices.set(graph, index);
+      const {inputs, outputs} = this.#subgraphs[index]!;
+      return {
+        key: name,
+        subgraph: index,
+        inputs: graph.inputs.map(({name}, i) => ({name, tensor: inputs[i]!})),
+        outputs: graph.outputs.map(({name}, i) => ({name, tensor: outputs[i]!})),
+      };
+    });
     return {
       version: 3,
       description: options.description,
       operatorCodes: this.#codes,
       subgraphs: this.#subgraphs as readonly Subgraph[],
-      buffers: [...this.#buffers, shapeClaims(graph, name)],
+      buffers: [...this.#buffers, shapeClaims(named)],
       metadata: [{name: shapesMetadata, buffer: this.#buffers.length}],
-      signatures: [signature],
+      signatures,
     };
   }
 
-  /** Adds a graph and what it runs; gives its index. The first is the one that is called. */
+  /** Adds a graph and what it runs; gives its index. */
   subgraph(graph: Graph, name: string): number {
     const index = this.#subgraphs.push(undefined) - 1;
     this.#subgraphs[index] = new SubgraphEmitter(this).subgraph(graph, name);

@@ -86,6 +86,20 @@ export function chooseSignature(metaGraph: MetaGraph, wanted: string | undefined
   throw refusal(`it has no signature "${wanted ?? "serving_default"}"; it has ${names}`);
 }
 
+/**
+ * The named ones, in that order; without names all that are served, the one that callers mean who name none first. Throws
+ * `CONVERT_SAVED_MODEL`.
+ */
+export function chooseSignatures(metaGraph: MetaGraph, wanted: readonly string[] | undefined): readonly Signature[] {
+  if (wanted !== undefined && wanted.length > 0) {
+    return [...new Set(wanted)].map((name) => chooseSignature(metaGraph, name));
+  }
+  const served = servedSignatures(metaGraph);
+  if (served.length === 0) throw refusal("it has no signature");
+  const isDefault = ({name}: Signature) => name === "serving_default";
+  return [...served.filter(isDefault), ...served.filter((each) => !isDefault(each))];
+}
+
 function portsOf(signature: string, map: MessageMap | undefined): readonly SignaturePort[] {
   return [...(map ?? new Map<string, Message>())]
     .map(([name, info]) => {
