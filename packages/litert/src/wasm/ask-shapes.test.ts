@@ -40,7 +40,6 @@ test("the elements greater than 0, gathered: other counts in each call", async (
     const {outputs} = await model.run("serving_default", {x: Tensor.from(row, {shape: [80]})});
     const expected = Array.from(row).filter((value) => value > 0);
     counts.add(expected.length);
-    if (expected.length === 0) continue;
     assert.deepEqual(outputs.y!.shape, [expected.length]);
     assert.deepEqual(Array.from(outputs.y!.data as Float32Array), expected);
     assert.deepEqual(
