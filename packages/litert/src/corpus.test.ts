@@ -24,8 +24,6 @@ import {createWasmEngine} from "./wasm/engine.ts";
 /** Files that run natively, and that this engine refuses: their reasons (specs/litert.md §1.4, §4). */
 const refusedCodes: Readonly<Record<string, string>> = {
   "tflite/string_reshape": "UNSUPPORTED_TYPE",
-  "tflite/unique": "DYNAMIC_OUTPUT",
-  "tflite/where_indices": "DYNAMIC_OUTPUT",
   "tflite/while_v2_growing": "DYNAMIC_OUTPUT",
 };
 

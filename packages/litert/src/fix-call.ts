@@ -1,7 +1,8 @@
 /**
  * What shapes the outputs of a call will have and what its tensors take, before the engine runs: by inference over the
- * graph, else by formulas that the converter wrote into the file, else, where an operator has no shape rule, by a probe (specs/litert.md §5.2). Outputs whose shape depends on
- * values are refused: LiteRT returns garbage for them (T3).
+ * graph, else by formulas that the converter wrote into the file, else, where an operator has no shape rule, by a probe
+ * (specs/litert.md §5.2). Where a shape depends on data, the engine is asked for it (`ask-shapes.ts`); outputs that stay
+ * open are refused: LiteRT returns garbage for them (T3).
  */
 import {
   claimedShapes,
@@ -14,6 +15,7 @@ import {
   type Value,
 } from "@tf-trusted/tflite";
 import {type AdmittedModel, computedBytes, fromTflite} from "./admission.ts";
+import {type Ask, type Asked, askShape} from "./ask-shapes.ts";
 import type {Limits} from "./engine.ts";
 import {LitertError} from "./litert-error.ts";
 import {checkMemory, type FixedFile, fixShapes, isFixed} from "./specialise.ts";
@@ -29,12 +31,15 @@ const dataDependentOperators: ReadonlySet<string> = new Set([
   "EMBEDDING_LOOKUP_SPARSE",
 ]);
 
+/** Tensors that the engine is asked for in a call: each costs a file and an instance. */
+const maxRounds = 32;
+
 /** How much larger than plausible a probe declares the open dimension (specs/litert.md §5.2 (c)). */
 const probeSlack = 64;
 
 /**
  * The file for a call of signature `index` with these input shapes (in its order), and these elements of inputs that
- * shapes depend on: the file then holds for them only. Throws `DYNAMIC_OUTPUT`,
+ * shapes depend on: the file then holds for them only, and with `ask` for this call only. Throws `DYNAMIC_OUTPUT`,
  * `TOO_LARGE`; and `INVALID_INPUT` where an operator can't take these shapes, `INVALID_MODEL` where it never can.
  */
 export async function fixCall(
@@ -44,6 +49,34 @@ export async function fixCall(
   probe: Probe,
   limits: Limits,
   values: readonly (Value | undefined)[] = [],
+  ask?: Ask,
+): Promise<FixedFile> {
+  if (ask === undefined) return fixKnown(admitted, index, inputs, probe, limits, values);
+  const asked: Asked = [];
+  try {
+    let known = admitted;
+    for (let round = 0; round < maxRounds; round++) {
+      const inference = infer(known, index, inputs, values);
+      const graph = known.model.subgraphs[known.places[index]!.subgraph]!;
+      if (!graph.outputs.some((tensor) => isDynamic(inference.tensors[tensor]!))) break;
+      checkMemory(inferredBytes(known.model, known.places[index]!.subgraph, inference), known.fileBytes, limits);
+      const next = await askShape(known, index, inputs, inference, ask, limits, asked);
+      if (next === undefined) break;
+      known = next;
+    }
+    return {...(await fixKnown(known, index, inputs, probe, limits, values)), reusable: false};
+  } finally {
+    for (const bytes of asked) bytes.fill(0);
+  }
+}
+
+async function fixKnown(
+  admitted: AdmittedModel,
+  index: number,
+  inputs: Shapes,
+  probe: Probe,
+  limits: Limits,
+  values: readonly (Value | undefined)[],
 ): Promise<FixedFile> {
   const {model, places, signatures, fileBytes} = admitted;
   const place = places[index]!;

@@ -19,7 +19,7 @@ type Shape = readonly number[];
  * Operands that decide about the size of an operator's outputs, by index. If the graph computes one, kernels allocate the
  * outputs during the run ("dynamic tensors").
  */
-const shapeOperands: Readonly<Record<string, readonly number[]>> = {
+export const shapeOperands: Readonly<Record<string, readonly number[]>> = {
   ARG_MAX: [1],
   ARG_MIN: [1],
   BATCH_TO_SPACE_ND: [1, 2],

@@ -9,6 +9,7 @@ import {createHash} from "node:crypto";
 import {Tensor} from "@tf-trusted/tensor";
 import type {Shapes, Value} from "@tf-trusted/tflite";
 import {type AdmittedModel, admitModel} from "../admission.ts";
+import type {Ask} from "../ask-shapes.ts";
 import {engineBytes} from "../element-types.ts";
 import type {Limits, Signature} from "../engine.ts";
 import {fixCall} from "../fix-call.ts";
@@ -28,6 +29,8 @@ interface Compiled {
   readonly values: string;
 }
 
+/** In place of a digest: the engine was asked for data of the call, which no other call may meet. */
+const forOneCall = "one call";
 /** Runs on zeros after which V8's optimised code is in place (specs/litert.md §8). */
 const warmUpRuns = 3;
 /** A slow model isn't run again once this time has passed. */
@@ -123,6 +126,7 @@ export class WorkerModel {
     // LiteRT has no buffers of no bytes; there is nothing to compute.
     if (fixed.outputs.every(({dims}) => dims.includes(0))) {
       for (const bytes of inputs) bytes.fill(0);
+      if (compiled.values === forOneCall) this.#drop(compiled);
       return {outputs: fixed.outputs.map(({dims}) => ({bytes: new Uint8Array(0), shape: dims})), engineMs: 0};
     }
     try {
@@ -181,13 +185,17 @@ export class WorkerModel {
         "this model keeps state, so its shapes are fixed by the first call; load it again for other shapes",
       );
     }
-    const fix = (values: readonly (Value | undefined)[]) =>
-      fixCall(this.#admitted, index, shapes, (file) => this.#probe(file, index), this.#limits, values);
+    const fix = (values: readonly (Value | undefined)[], ask?: Ask) =>
+      fixCall(this.#admitted, index, shapes, (file) => this.#probe(file, index), this.#limits, values, ask);
+    let usedFor = digest;
     const fixed = await fix(known).catch((error: unknown) => {
       const isDynamic = error instanceof LitertError && error.code === "DYNAMIC_OUTPUT";
-      const depends = isDynamic && !this.#valued.has(index) && inputs.length > 0;
-      if (!depends || smallValues(this.signatures[index]!, shapes, inputs).every((each) => each === undefined))
-        throw error;
+      if (!isDynamic || inputs.length === 0) throw error;
+      const values = smallValues(this.signatures[index]!, shapes, inputs);
+      if (this.#valued.has(index) || values.every((each) => each === undefined)) {
+        usedFor = forOneCall;
+        return fix(known, (file) => this.#ask(file, inputs));
+      }
       this.#valued.add(index);
       return undefined;
     });
@@ -197,7 +205,7 @@ export class WorkerModel {
     if (!reusable && this.signatures[index]!.stateful) {
       throw new LitertError("UNSUPPORTED_OP", "this model keeps state and has tensors that change their size in a run");
     }
-    const compiled = {instance: await this.#compile(fixed), signatures, reusable, values: digest};
+    const compiled = {instance: await this.#compile(fixed), signatures, reusable, values: usedFor};
     this.#compiled = [...this.#compiled, compiled];
     this.#evict();
     return compiled;
@@ -214,6 +222,17 @@ export class WorkerModel {
     } finally {
       // The instance has its copy; weights are as secret as inputs.
       file.fill(0);
+    }
+  }
+
+  /** What a file gives for the call's inputs, in an instance that is thrown away. */
+  async #ask(fixed: FixedFile, inputs: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
+    const instance = await this.#compile(fixed);
+    try {
+      const {outputs} = await instance.run(0, fixed.signatures[0]!, inputs);
+      return outputs[0]!;
+    } finally {
+      instance.wipe();
     }
   }
 
