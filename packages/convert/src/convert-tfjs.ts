@@ -1,6 +1,6 @@
 /** TensorFlow.js folders → TensorFlow Lite: the graph of `model.json` with its weights, and then as any graph. */
-import {decodeStrings, type Tensor} from "@tf-trusted/tensor";
-import type {Message} from "./bytes/wire.ts";
+import {decodeStrings, Tensor} from "@tf-trusted/tensor";
+import type {Message, MessageMap} from "./bytes/wire.ts";
 import {type ConvertOptions, type ConvertResult, convertSource, readGraph} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
 import {convertKerasConfig} from "./convert-keras.ts";
@@ -98,31 +98,49 @@ function requestOf(request: InputRequest, ports: readonly TfjsPort[]): InputRequ
 
 /** Constants of the topology have no content: it is in the weights, by the name of the node. */
 function withWeights(graph: GraphDef, weights: ReadonlyMap<string, Tensor>): GraphDef {
-  const content = (name: string): Message | undefined => {
-    const tensor = weights.get(name);
-    if (tensor === undefined) return undefined;
+  const content = (name: string, attributes: MessageMap): Message | undefined => {
+    const weight = weights.get(name);
+    if (weight === undefined) return undefined;
+    const tensor = widened(weight, Number(attributes.get("dtype")?.type ?? 0));
     const dim = tensor.shape.map((size) => ({size: BigInt(size)}));
     const dtype = Object.values(dataTypeNumbers).find((number) => dataTypes[number] === tensor.dtype)!;
     return {tensor: {dtype, tensor_shape: {dim}, ...tensorContent(tensor)}};
   };
   const typeOf = (value: Message): Message => ({type: (value.tensor as Message).dtype as number});
+  const filled = (name: string, attributes: MessageMap): MessageMap => {
+    const value = content(name, attributes);
+    if (value !== undefined) return new Map([...attributes, ["value", value], ["dtype", typeOf(value)]]);
+    // A constant that is stripped of its content would be read as zeros: without a value it is refused where it is needed.
+    const own = attributes.get("value")?.tensor as Message | undefined;
+    const hasContent = Object.keys(own ?? {}).some((field) => /^tensor_content$|_val$/.test(field));
+    return hasContent ? attributes : new Map([...attributes].filter(([key]) => key !== "value"));
+  };
   return {
     ...graph,
-    nodes: graph.nodes.map((node) => {
-      const value = node.op === "Const" ? content(node.name) : undefined;
-      if (value === undefined) return node;
-      return {...node, attributes: new Map([...node.attributes, ["value", value], ["dtype", typeOf(value)]])};
-    }),
+    nodes: graph.nodes.map((node) =>
+      node.op === "Const" ? {...node, attributes: filled(node.name, node.attributes)} : node,
+    ),
     functions: graph.functions.map((each) => ({
       ...each,
-      node_def: ((each.node_def ?? []) as Message[]).map((node) => {
-        const value = node.op === "Const" ? content(node.name as string) : undefined;
-        if (value === undefined) return node;
-        const before = (node.attr ?? new Map()) as Map<string, Message>;
-        return {...node, attr: new Map([...before, ["value", value], ["dtype", typeOf(value)]])};
-      }),
+      node_def: ((each.node_def ?? []) as Message[]).map((node) =>
+        node.op === "Const"
+          ? {...node, attr: filled((node.name ?? "") as string, (node.attr ?? new Map()) as MessageMap)}
+          : node,
+      ),
     })),
   };
+}
+
+/** TensorFlow.js has neither int64 nor float64: its converter narrows such weights, and the graph still says what they were. */
+function widened(tensor: Tensor, wanted: number): Tensor {
+  const {dtype, data, shape} = tensor;
+  if (dtype === "int32" && dataTypes[wanted] === "int64") {
+    return Tensor.from(BigInt64Array.from(data as Int32Array, BigInt), {shape});
+  }
+  if (dtype === "float32" && dataTypes[wanted] === "float64") {
+    return Tensor.from(Float64Array.from(data as Float32Array), {shape});
+  }
+  return tensor;
 }
 
 function tensorContent({dtype, bytes, size}: Tensor): Message {

@@ -68,6 +68,31 @@ test("convert takes a signature, an output of it and a batch size", async () => 
   assert.deepEqual(outputs, [{name: "best", dtype: "int64", shape: [2]}]);
 });
 
+test("convert writes all signatures, or those that are named; run takes them from the file by name", async () => {
+  const names = (stdout: string) => JSON.parse(stdout).signatures.map(({name}: {name: string}) => name);
+  const all = await runCli(["convert", model, "--output-file", "all.tflite", "--json"], folder);
+  assert.equal(all.code, 0, all.stderr);
+  assert.deepEqual(names(all.stdout), ["serving_default", "repeated"]);
+  const picked = [
+    "convert",
+    model,
+    "--output-file",
+    "one.tflite",
+    "--signature",
+    "repeated",
+    "--tags",
+    "serve",
+    "--json",
+  ];
+  assert.deepEqual(names((await runCli(picked, folder)).stdout), ["repeated"]);
+  const inputs = new Map([...goldens].filter(([name]) => name === "x" || name === "times"));
+  await writeFile(join(folder, "in.npz"), writeNpz(inputs));
+  const words = ["run", "--model-file", "all.tflite", "--signature", "repeated"];
+  const run = await runCli([...words, "--input-file", "in.npz", "--output-file", "all.npy"], folder);
+  assert.equal(run.code, 0, run.stderr);
+  assertClose(readNpy(await readFile(join(folder, "all.npy"))), goldens.get("total")!);
+});
+
 test("an unknown signature, an unknown output and a folder of something else are told apart", async () => {
   const failures = {
     CLI_SIGNATURE: ["convert", model, "--signature", "nothing", "--output-file", "m.tflite"],

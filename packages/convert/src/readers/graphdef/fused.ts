@@ -103,13 +103,23 @@ function spellOut(node: NodeDef, suffix: string): readonly NodeDef[] {
     if (op === "Prelu") nodes.push(...spellOutPrelu(node, name, inputs, suffix));
     else nodes.push({name, op, inputs, attributes: attributesOf(op, node)});
   });
+  if (next < data!.length) {
+    throw new ConvertError(
+      "CONVERT_GRAPH_INVALID",
+      `node "${node.name}" (${node.op}) has ${data!.length} inputs, expected ${next} for what is fused`,
+      {details: {node: node.name, operator: node.op}},
+    );
+  }
   return nodes;
 }
 
 function fusedSteps(node: NodeDef): readonly string[] {
   const list = (node.attributes.get("fused_ops")?.list as Message | undefined)?.s as readonly Uint8Array[] | undefined;
   const names = (list ?? []).map((each) => new TextDecoder().decode(each));
-  const unknown = names.find((name) => !Object.hasOwn(steps, name));
+  const order = node.attributes.get("filter_format")?.s as Uint8Array | undefined;
+  const filters = order === undefined ? "HWIO" : new TextDecoder().decode(order);
+  const unknown =
+    names.find((name) => !Object.hasOwn(steps, name)) ?? (filters === "HWIO" ? undefined : `filters in ${filters}`);
   if (unknown === undefined) return names;
   throw new ConvertError("CONVERT_OP_UNSUPPORTED", `node "${node.name}" (${node.op}) has ${unknown} fused`, {
     details: {nodes: [{node: node.name, operator: node.op, reason: `it has ${unknown} fused`}]},

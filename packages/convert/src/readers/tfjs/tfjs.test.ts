@@ -117,6 +117,26 @@ test("fused PReLU, leaky ReLU and batch normalisation are spelled out", async ()
   assert.deepEqual(await fused([], []), ["y", [4, -2, 3, -4]]);
   await assert.rejects(fused(["Softplus"], []), refusedWith("CONVERT_OP_UNSUPPORTED", /"y" .* has Softplus fused/));
   await assert.rejects(fused(["BiasAdd"], []), refusedWith("CONVERT_GRAPH_INVALID", /BiasAdd lacks an operand/));
+  await assert.rejects(fused(["Relu"], ["b"]), refusedWith("CONVERT_GRAPH_INVALID", /has 3 inputs, expected 2/));
+  const other = {filter_format: {s: btoa("OIHW")}};
+  await assert.rejects(fused(["Relu"], [], other), refusedWith("CONVERT_OP_UNSUPPORTED", /filters in OIHW fused/));
+});
+
+test("a constant without a weight is refused, not read as zeros; weights have the graph's dtype", async () => {
+  const some = [{paths: ["w.bin"], weights: [weights[0]]}];
+  const files = modelFiles({weightsManifest: some}, {"w.bin": whole.slice(0, 16)});
+  await assert.rejects(run(files), refusedWith("CONVERT_ATTRIBUTE", /"b" .*"value" \(tensor\) is missing/));
+  // Narrowed by the converter of TensorFlow.js: the graph says int64.
+  const add = {name: "y", op: "AddV2", input: ["n", "k"], attr: {T: {type: "DT_INT64"}}};
+  const cast = {name: "n", op: "Cast", input: ["x"], attr: {SrcT: float.T, DstT: {type: "DT_INT64"}}};
+  const narrowed = modelFiles(
+    {
+      modelTopology: {node: [placeholder, cast, constant("k", "DT_INT64", 2), add]},
+      weightsManifest: [{paths: ["k.bin"], weights: [{name: "k", dtype: "int32", shape: [2]}]}],
+    },
+    {"k.bin": new Uint8Array(Int32Array.of(-1, 5).buffer)},
+  );
+  assert.deepEqual(await run(narrowed), ["y", [0n, 6n, -1n, 6n]]);
 });
 
 const refusedWith = (code: ConvertErrorCode, message: RegExp) => (error: unknown) =>
