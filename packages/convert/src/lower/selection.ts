@@ -67,6 +67,23 @@ const scatterExtreme =
     return b.binary(op === "MAX" ? "MAXIMUM" : "MINIMUM", x!, b.reshape(extremes, shape));
   };
 
+/** Their number is known in the run only: the engine settles it for each call. */
+const where: Lowering = ({inputs: [x], types: [type]}, b) => {
+  const takes = ["float32", "int32", "int64", "bool"];
+  const condition = takes.includes(b.dtype(x!))
+    ? x!
+    : b.cast(x!, b.dtype(x!).startsWith("float") ? "float32" : "int32");
+  return b.raw("WHERE", [condition], {}, [type!])[0]!;
+};
+
+const unique: Lowering = ({inputs: [x], types: [values, indices]}, b) => {
+  if (!["float32", "int8", "int16", "int32", "int64", "uint8"].includes(b.dtype(x!))) {
+    return b.refuse(`TensorFlow Lite has no UNIQUE for ${b.dtype(x!)}`);
+  }
+  const [found, at] = b.raw("UNIQUE", [x!], {idxOutType: "INT32"}, [values!, {...indices!, dtype: "int32"}]);
+  return [found!, b.cast(at!, indices!.dtype)];
+};
+
 const invertPermutation: Lowering = ({inputs: [x], types: [type]}, b) => {
   const [n] = staticShape(b, x!);
   const column = b.reshape(b.cast(x!, "int32"), [n!, 1]);
@@ -186,6 +203,8 @@ export const selectionLowerings: LoweringTable = {
   TensorScatterMax: scatterExtreme("MAX"),
   TensorScatterMin: scatterExtreme("MIN"),
   InvertPermutation: invertPermutation,
+  Where: where,
+  Unique: unique,
   InTopKV2: inTopK,
   Bincount: bincount,
   DenseBincount: denseBincount,
