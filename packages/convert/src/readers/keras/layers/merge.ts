@@ -1,10 +1,13 @@
 /** Layers over several inputs. */
 import type {Ref} from "../../../ir/graph.ts";
+import {layerUnsupported} from "../config.ts";
 import type {KerasBuilder} from "../keras-builder.ts";
 import {type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
 
 /** Inputs of fewer dimensions get theirs behind the batch. */
-function level({b, inputs, config}: LayerSite): readonly Ref[] {
+function level(site: LayerSite): readonly Ref[] {
+  const {b, config} = site;
+  const inputs = promoted(site);
   if (inputs.length < 2) throw config.error(`it merges ${inputs.length} tensors, expected at least 2`);
   const most = Math.max(...inputs.map(({ref}) => b.rank(ref)));
   return inputs.map(({ref}) => {
@@ -14,6 +17,13 @@ function level({b, inputs, config}: LayerSite): readonly Ref[] {
   });
 }
 
+/** Floats where any of them is; integers of different widths are refused when they meet. */
+function promoted({b, inputs}: LayerSite): readonly Value[] {
+  const like = inputs.find(({ref}) => b.isFloat(ref));
+  if (like === undefined) return inputs;
+  return inputs.map(({ref, mask}) => new Value(b.cast(ref, b.dtype(like.ref)), mask));
+}
+
 type Merge = (b: KerasBuilder, refs: readonly Ref[]) => Ref;
 
 const chain =
@@ -21,7 +31,11 @@ const chain =
   (b, refs) =>
     refs.reduce((sum, ref) => b.tf(op, [sum, ref]));
 
-const average: Merge = (b, refs) => b.div(chain("AddV2")(b, refs), b.like(refs.length, refs[0]!));
+const average: Merge = (b, refs) => {
+  const sum = chain("AddV2")(b, refs);
+  if (!b.isFloat(sum)) throw layerUnsupported(b.scope, "an average of integers, which Keras gives as float64,");
+  return b.div(sum, b.like(refs.length, sum));
+};
 
 const row = (merge: Merge, isExact: boolean, count?: number): LayerRow => ({
   build: (site) => {
@@ -45,7 +59,8 @@ function mergeMasks({b, version}: LayerSite, masks: readonly (Ref | undefined)[]
 }
 
 function concatenate(site: LayerSite): Value {
-  const {b, config, inputs, version} = site;
+  const {b, config, version} = site;
+  const inputs = promoted(site);
   const axis = config.number("axis", -1);
   const refs = inputs.map(({ref}) => ref);
   const ranks = new Set(refs.map((ref) => b.rank(ref)));
