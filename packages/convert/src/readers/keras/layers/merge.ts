@@ -90,10 +90,11 @@ const maskedExtreme =
     return new Value(result, resultMask);
   };
 
-/** Keras 3 counts what any input counts, Keras 2 what all do; without a mask of each there is none. */
+/** Keras 3 counts what any input counts, if all have masks; Keras 2 what all count that have one. */
 function mergeMasks({b, version}: LayerSite, masks: readonly (Ref | undefined)[]): Ref | undefined {
-  if (!masks.every((mask) => mask !== undefined)) return undefined;
-  return masks.reduce((all, mask) => b.tf(version >= 3 ? "LogicalOr" : "LogicalAnd", [all, mask]));
+  const found = masks.filter((mask) => mask !== undefined);
+  if (found.length === 0 || (version >= 3 && found.length < masks.length)) return undefined;
+  return found.reduce((all, mask) => b.tf(version >= 3 ? "LogicalOr" : "LogicalAnd", [all, mask]));
 }
 
 function concatenate(site: LayerSite): Value {
