@@ -40,10 +40,10 @@ export interface LayerRow {
   readonly weights?: (config: Config, version: number) => readonly WeightSpec[];
   readonly build: (site: LayerSite) => Ref | readonly (Ref | Value)[] | Value;
   /**
-   * What becomes of the mask: `pass` to a single output, `stop` (Keras destroys it), or the layer makes its own by giving
-   * {@link Value}s. Default: stop.
+   * What becomes of the mask: `pass` to a single output, `pass-3` in Keras 3 only, `stop` (Keras destroys it), or the layer
+   * makes its own by giving {@link Value}s. Default: stop.
    */
-  readonly mask?: "pass" | "stop" | "own";
+  readonly mask?: "pass" | "pass-3" | "stop" | "own";
   /** Has weights, and takes integers as they are; others with weights compute with floats. */
   readonly takesIntegers?: true;
   /** Does nothing at inference, whatever its options are. */
@@ -60,7 +60,8 @@ export function callRow(site: LayerSite, row: LayerRow): readonly Value[] {
   if (row.ignoresOptions !== true) site.config.refuseUnread();
   const list = typeof built === "string" || built instanceof Value ? [built] : built;
   const explicit = site.kwargs.mask instanceof Value ? site.kwargs.mask.ref : undefined;
-  const mask = row.mask === "pass" ? (explicit ?? site.inputs[0]!.mask) : undefined;
+  const passes = row.mask === "pass" || (row.mask === "pass-3" && site.version >= 3);
+  const mask = passes ? (explicit ?? site.inputs[0]!.mask) : undefined;
   return list.map((each) => (each instanceof Value ? each : new Value(each, mask)));
 }
 

@@ -61,5 +61,5 @@ export const coreLayers: LayerTable = {
   },
   Embedding: {weights: () => ownWeights(["embeddings"]), build: embedding, mask: "own", takesIntegers: true},
   Masking: {build: masking, mask: "own"},
-  Identity: {build: firstOf, mask: "pass"},
+  Identity: {build: firstOf, mask: "pass-3"},
 };

@@ -225,8 +225,8 @@ function augmentation(site: LayerSite): Ref {
 }
 
 export const preprocessingLayers: LayerTable = {
-  Rescaling: {build: rescaling, mask: "pass"},
-  Normalization: {weights: normalizationWeights, build: normalization, mask: "pass"},
+  Rescaling: {build: rescaling, mask: "pass-3"},
+  Normalization: {weights: normalizationWeights, build: normalization, mask: "pass-3"},
   Resizing: {build: resizing},
   CenterCrop: {build: centerCrop},
   CategoryEncoding: {build: categoryEncoding},

@@ -302,8 +302,7 @@ export const recurrentLayers: LayerTable = {
     },
     build: (site) => {
       const {row, config} = innerLayer(site.config, site.config.get("layer"));
-      return callRow(site.part(config, "layer", site.inputs), row);
+      return callRow(site.part(config, "layer", site.inputs), row).map(({ref}) => ref);
     },
-    mask: "own",
   },
 };
