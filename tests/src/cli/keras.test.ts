@@ -22,7 +22,7 @@ test("inspect shows inputs, outputs and layers", async () => {
   assert.equal(format, "keras");
   assert.ok(inputs.some(({name, shape}: {name: string; shape: number[]}) => name === "vec" && shape.join() === "-1,6"));
   assert.ok(outputs.includes("dense3"));
-  assert.equal(layers.Dense, 5);
+  assert.equal(layers.Dense, 6);
   const text = await runCli(["inspect", model], folder);
   assert.match(text.stdout, /EinsumDense +3/);
 });

@@ -6,6 +6,14 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Registered by the model's author, or from a module of their own. */
+export function isCustom(entry: JsonObject): boolean {
+  const {module, registered_name: registered, class_name: className} = entry;
+  if (typeof className === "string" && className.includes(">")) return true;
+  if (typeof registered === "string" && registered.includes(">")) return true;
+  return typeof module === "string" && !/^(keras|tensorflow|tf_keras|builtins)(\.|$)/.test(module);
+}
+
 /** Options that mean nothing, or nothing at inference. */
 const withoutEffect = new RegExp(
   `^(${[
@@ -14,7 +22,7 @@ const withoutEffect = new RegExp(
     "rate|noise_shape|seed|stddev|l1|l2|dropout|recurrent_dropout|momentum|synchronized|virtual_batch_size|fused",
     "renorm_.*|implementation|unroll|use_cudnn|unit_forget_bias|flash_attention|power_iterations|lora_.*|weights",
     "key_shape|query_shape|value_shape|output_shape|num_heads|num_key_value_heads|num_query_heads|value_dim|shared_axes|fill_mode|fill_value",
-    "bias_axes|epsilon|num_bins|input_tensor|alpha_.*",
+    "bias_axes|epsilon|num_bins|input_tensor|vocabulary_dtype|oov_token|vocabulary_size|max_tokens|oov_method|encoding|alpha_.*",
   ].join("|")})$`,
 );
 

@@ -234,7 +234,13 @@ export class KerasBuilder extends GraphBuilder {
       // A run takes what is left for those behind it.
       const length = count === undefined ? 1 : inputs.length - (parameters.length - 1);
       if (count !== undefined) found[count] = length;
-      if (!type.startsWith("=") && next < inputs.length) found[type] = this.type(inputs[next]!).dtype;
+      for (const ref of inputs.slice(next, next + length)) {
+        const {dtype} = this.type(ref);
+        const known = type.startsWith("=") ? dtype : (found[type] ?? dtype);
+        // Keras converts where layers here have to ask for it: never compute with one dtype what is of another.
+        if (known !== dtype) throw layerUnsupported(this.scope, `${op} of ${String(known)} and ${dtype}`);
+        if (!type.startsWith("=")) found[type] = dtype;
+      }
       next += length;
     }
     for (const [key, [kind, fallback]] of Object.entries(kinds)) {

@@ -40,10 +40,12 @@ export interface LayerRow {
   readonly weights?: (config: Config, version: number) => readonly WeightSpec[];
   readonly build: (site: LayerSite) => Ref | readonly (Ref | Value)[] | Value;
   /**
-   * What becomes of the mask: `pass` to a single output, `stop` (Keras destroys it), or the layer makes its own by giving
-   * {@link Value}s. Default: stop.
+   * What becomes of the mask: `pass` to a single output, `pass-3` in Keras 3 only, `stop` (Keras destroys it), or the layer
+   * makes its own by giving {@link Value}s. Default: stop.
    */
-  readonly mask?: "pass" | "stop" | "own";
+  readonly mask?: "pass" | "pass-3" | "stop" | "own";
+  /** Has weights, and takes integers as they are; others with weights compute with floats. */
+  readonly takesIntegers?: true;
   /** Does nothing at inference, whatever its options are. */
   readonly ignoresOptions?: true;
 }
@@ -53,12 +55,21 @@ export type LayerTable = Readonly<Record<string, LayerRow>>;
 /** Calls a layer: its results with their masks. */
 export function callRow(site: LayerSite, row: LayerRow): readonly Value[] {
   if (site.inputs.length === 0) throw site.config.error("it is called without a tensor");
-  const built = row.build(site);
+  const isFloat = row.weights !== undefined && row.takesIntegers !== true;
+  const built = row.build(isFloat ? withFloats(site) : site);
   if (row.ignoresOptions !== true) site.config.refuseUnread();
   const list = typeof built === "string" || built instanceof Value ? [built] : built;
   const explicit = site.kwargs.mask instanceof Value ? site.kwargs.mask.ref : undefined;
-  const mask = row.mask === "pass" ? (explicit ?? site.inputs[0]!.mask) : undefined;
+  const passes = row.mask === "pass" || (row.mask === "pass-3" && site.version >= 3);
+  const mask = passes ? (explicit ?? site.inputs[0]!.mask) : undefined;
   return list.map((each) => (each instanceof Value ? each : new Value(each, mask)));
+}
+
+/** Keras promotes integers where they meet weights. */
+function withFloats(site: LayerSite): LayerSite {
+  const {b, inputs} = site;
+  if (inputs.every(({ref}) => b.isFloat(ref))) return site;
+  return {...site, inputs: inputs.map(({ref, mask}) => new Value(b.isFloat(ref) ? ref : b.cast(ref, "float32"), mask))};
 }
 
 /** A weight, which has to have the shape that the options say (-1: any). Throws `CONVERT_KERAS`. */

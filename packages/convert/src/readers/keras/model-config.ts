@@ -3,7 +3,7 @@
  * 2 and 3 write them (specs/convert.md §3.2).
  */
 import {ConvertError} from "../../convert-error.ts";
-import {Config, isObject, type JsonObject, layerUnsupported, short} from "./config.ts";
+import {Config, isCustom, isObject, type JsonObject, layerUnsupported, short} from "./config.ts";
 import type {LayerRow} from "./layer.ts";
 import {layerRow} from "./layers/index.ts";
 import {isOperation} from "./operations.ts";
@@ -326,14 +326,6 @@ function operationOf(entry: JsonObject): string | undefined {
     return `function ${String(config.function)}`;
   }
   return undefined;
-}
-
-/** Registered by the model's author, or from a module of their own. */
-export function isCustom(entry: JsonObject): boolean {
-  const {module, registered_name: registered, class_name: className} = entry;
-  if (typeof className === "string" && className.includes(">")) return true;
-  if (typeof registered === "string" && registered.includes(">")) return true;
-  return typeof module === "string" && !/^(keras|tensorflow|tf_keras|builtins)(\.|$)/.test(module);
 }
 
 /** Classes whose name in Python isn't the one under which Keras offers them. */

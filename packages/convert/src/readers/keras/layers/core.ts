@@ -59,7 +59,7 @@ export const coreLayers: LayerTable = {
     weights: (config) => ownWeights(["kernel", config.has("bias_axes") && "bias"]),
     build: einsumDense,
   },
-  Embedding: {weights: () => ownWeights(["embeddings"]), build: embedding, mask: "own"},
+  Embedding: {weights: () => ownWeights(["embeddings"]), build: embedding, mask: "own", takesIntegers: true},
   Masking: {build: masking, mask: "own"},
-  Identity: {build: firstOf, mask: "pass"},
+  Identity: {build: firstOf, mask: "pass-3"},
 };

@@ -1,10 +1,13 @@
 /** Layers over several inputs. */
 import type {Ref} from "../../../ir/graph.ts";
+import {layerUnsupported} from "../config.ts";
 import type {KerasBuilder} from "../keras-builder.ts";
 import {type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
 
 /** Inputs of fewer dimensions get theirs behind the batch. */
-function level({b, inputs, config}: LayerSite): readonly Ref[] {
+function level(site: LayerSite): readonly Ref[] {
+  const {b, config} = site;
+  const inputs = promoted(site);
   if (inputs.length < 2) throw config.error(`it merges ${inputs.length} tensors, expected at least 2`);
   const most = Math.max(...inputs.map(({ref}) => b.rank(ref)));
   return inputs.map(({ref}) => {
@@ -14,6 +17,13 @@ function level({b, inputs, config}: LayerSite): readonly Ref[] {
   });
 }
 
+/** Floats where any of them is; integers of different widths are refused when they meet. */
+function promoted({b, inputs}: LayerSite): readonly Value[] {
+  const like = inputs.find(({ref}) => b.isFloat(ref));
+  if (like === undefined) return inputs;
+  return inputs.map(({ref, mask}) => new Value(b.cast(ref, b.dtype(like.ref)), mask));
+}
+
 type Merge = (b: KerasBuilder, refs: readonly Ref[]) => Ref;
 
 const chain =
@@ -21,31 +31,75 @@ const chain =
   (b, refs) =>
     refs.reduce((sum, ref) => b.tf(op, [sum, ref]));
 
-const average: Merge = (b, refs) => b.div(chain("AddV2")(b, refs), b.like(refs.length, refs[0]!));
+const average: Merge = (b, refs) => {
+  const sum = chain("AddV2")(b, refs);
+  if (!b.isFloat(sum)) throw layerUnsupported(b.scope, "an average of integers, which Keras gives as float64,");
+  return b.div(sum, b.like(refs.length, sum));
+};
 
-const row = (merge: Merge, isExact: boolean, count?: number): LayerRow => ({
+/** The same where some inputs are masked: Keras 3 leaves their masked steps out. */
+type MaskedMerge = (site: LayerSite, refs: readonly Ref[], masks: readonly (Ref | undefined)[]) => Value;
+
+const row = (merge: Merge, options: {readonly masked?: MaskedMerge; readonly count?: number} = {}): LayerRow => ({
   build: (site) => {
     const refs = level(site);
-    if (count !== undefined && refs.length !== count)
+    const {masked, count} = options;
+    if (count !== undefined && refs.length !== count) {
       throw site.config.error(`it takes ${count} tensors, not ${refs.length}`);
+    }
     const masks = site.inputs.map(({mask}) => mask);
-    // Keras 3 leaves masked steps out of these; what that means for others is their own rule.
-    if (site.version >= 3 && !isExact && masks.some((mask) => mask !== undefined)) {
-      throw site.config.unsupported("a merge of masked tensors of this kind");
+    if (site.version >= 3 && masked !== undefined && masks.some((mask) => mask !== undefined)) {
+      const isPlain =
+        refs.every((ref) => site.b.rank(ref) === 3) &&
+        masks.every((mask) => mask === undefined || site.b.rank(mask) === 2);
+      if (!isPlain) throw site.config.unsupported("a merge of masked tensors of this rank");
+      return masked(site, refs, masks);
     }
     return new Value(merge(site.b, refs), mergeMasks(site, masks));
   },
   mask: "own",
 });
 
-/** Keras 3 counts what any input counts, Keras 2 what all do; without a mask of each there is none. */
+/** Masked steps count as 1, or as 0 where none of the inputs has them. */
+const maskedProduct: MaskedMerge = (site, refs, masks) => {
+  const {b} = site;
+  const kept = refs.map((ref, i) => {
+    const mask = masks[i];
+    return mask === undefined ? ref : b.select(b.expand(mask, -1), ref, b.like(1, ref));
+  });
+  const product = chain("Mul")(b, kept);
+  const mask = mergeMasks(site, masks);
+  return mask === undefined
+    ? new Value(product)
+    : new Value(b.select(b.expand(mask, -1), product, b.like(0, product)), mask);
+};
+
+/** Of two steps of which one is masked, the other. */
+const maskedExtreme =
+  (op: string): MaskedMerge =>
+  ({b}, refs, masks) => {
+    let result = refs[0]!;
+    let resultMask = masks[0];
+    refs.slice(1).forEach((ref, i) => {
+      const mask = masks[i + 1];
+      const other = mask === undefined ? ref : b.select(b.expand(mask, -1), ref, result);
+      const own = resultMask === undefined ? result : b.select(b.expand(resultMask, -1), result, other);
+      resultMask = mask !== undefined && resultMask !== undefined ? b.tf("LogicalOr", [resultMask, mask]) : undefined;
+      result = b.tf(op, [own, other]);
+    });
+    return new Value(result, resultMask);
+  };
+
+/** Keras 3 counts what any input counts, if all have masks; Keras 2 what all count that have one. */
 function mergeMasks({b, version}: LayerSite, masks: readonly (Ref | undefined)[]): Ref | undefined {
-  if (!masks.every((mask) => mask !== undefined)) return undefined;
-  return masks.reduce((all, mask) => b.tf(version >= 3 ? "LogicalOr" : "LogicalAnd", [all, mask]));
+  const found = masks.filter((mask) => mask !== undefined);
+  if (found.length === 0 || (version >= 3 && found.length < masks.length)) return undefined;
+  return found.reduce((all, mask) => b.tf(version >= 3 ? "LogicalOr" : "LogicalAnd", [all, mask]));
 }
 
 function concatenate(site: LayerSite): Value {
-  const {b, config, inputs, version} = site;
+  const {b, config, version} = site;
+  const inputs = promoted(site);
   const axis = config.number("axis", -1);
   const refs = inputs.map(({ref}) => ref);
   const ranks = new Set(refs.map((ref) => b.rank(ref)));
@@ -98,12 +152,12 @@ function normalised(b: KerasBuilder, x: Ref, axis: number): Ref {
 }
 
 export const mergeLayers: LayerTable = {
-  Add: row(chain("AddV2"), true),
-  Subtract: row(chain("Sub"), true, 2),
-  Multiply: row(chain("Mul"), false),
-  Average: row(average, true),
-  Maximum: row(chain("Maximum"), false),
-  Minimum: row(chain("Minimum"), false),
+  Add: row(chain("AddV2")),
+  Subtract: row(chain("Sub"), {count: 2}),
+  Multiply: row(chain("Mul"), {masked: maskedProduct}),
+  Average: row(average),
+  Maximum: row(chain("Maximum"), {masked: maskedExtreme("Maximum")}),
+  Minimum: row(chain("Minimum"), {masked: maskedExtreme("Minimum")}),
   Concatenate: {build: concatenate, mask: "own"},
   Dot: {build: dot},
 };

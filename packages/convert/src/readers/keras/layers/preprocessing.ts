@@ -164,6 +164,35 @@ function discretization(site: LayerSite): Ref {
   return encode(site, buckets, boundaries.length + 1, mode);
 }
 
+/** Numbers of a vocabulary as their places, behind those for the mask and for what isn't in it. */
+function integerLookup(site: LayerSite): Ref {
+  const {b, config} = site;
+  if (outputMode(config, "int") !== "int") throw config.unsupported(`output_mode="${config.get("output_mode")}"`);
+  if (config.boolean("invert", false)) throw config.unsupported("invert=true");
+  if (config.integer("num_oov_indices", 1) !== 1) throw config.unsupported("num_oov_indices other than 1");
+  if (!config.has("vocabulary")) throw config.unsupported("a vocabulary that isn't in the configuration");
+  const mask = config.has("mask_token") ? config.number("mask_token") : undefined;
+  const vocabulary = config.numbers("vocabulary").filter((token) => token !== mask);
+  if (!vocabulary.every(Number.isSafeInteger) || new Set(vocabulary).size !== vocabulary.length) {
+    throw config.error("its vocabulary isn't different whole numbers");
+  }
+  if (vocabulary.length === 0 || vocabulary.length > maxVocabulary)
+    throw config.unsupported(`${vocabulary.length} tokens`);
+  const first = mask === undefined ? 1 : 2;
+  const x = b.cast(firstOf(site), "int64");
+  const known = b.value(makeTensor("int64", [vocabulary.length], (i) => BigInt(vocabulary[i]!)));
+  // Places and what they differ by from the one for unknown numbers: at most one is equal.
+  const equal = b.cast(b.tf("Equal", [b.expand(x, -1), known]), "float32");
+  const places = b.floats(vocabulary.map((_, i) => i + first - (first - 1)));
+  const sum = b.cast(b.reduce("Sum", b.mul(equal, places), [-1], false), "int64");
+  const found = b.add(sum, b.like(first - 1, sum));
+  if (mask === undefined) return found;
+  return b.select(b.tf("Equal", [x, b.like(mask, x)]), b.tf("ZerosLike", [found]), found);
+}
+
+/** Each number is compared with all: more are for a table. */
+const maxVocabulary = 10_000;
+
 /** Layers that change images only in training. */
 const augmentations = [
   "RandomFlip",
@@ -196,11 +225,12 @@ function augmentation(site: LayerSite): Ref {
 }
 
 export const preprocessingLayers: LayerTable = {
-  Rescaling: {build: rescaling, mask: "pass"},
-  Normalization: {weights: normalizationWeights, build: normalization, mask: "pass"},
+  Rescaling: {build: rescaling, mask: "pass-3"},
+  Normalization: {weights: normalizationWeights, build: normalization, mask: "pass-3"},
   Resizing: {build: resizing},
   CenterCrop: {build: centerCrop},
   CategoryEncoding: {build: categoryEncoding},
   Discretization: {build: discretization},
+  IntegerLookup: {build: integerLookup},
   ...Object.fromEntries(augmentations.map((name) => [name, {build: augmentation, ignoresOptions: true} as const])),
 };

@@ -1,9 +1,8 @@
 /** Recurrent layers: a loop over time with the cell in its body (keras.backend.rnn). */
 import type {Ref} from "../../../ir/graph.ts";
-import {Config, isObject} from "../config.ts";
+import {Config, isCustom, isObject} from "../config.ts";
 import type {KerasBuilder} from "../keras-builder.ts";
 import {callRow, type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
-import {isCustom} from "../model-config.ts";
 import {joinSteps, splitSteps} from "../steps.ts";
 import {within} from "../weights.ts";
 import {type Cell, cells, convolutional, innerCell} from "./cells.ts";
@@ -292,6 +291,7 @@ export const recurrentLayers: LayerTable = {
     },
     build: timeDistributed,
     mask: "own",
+    takesIntegers: true,
   },
   // The kernel that training left is normalised already; the vector is only for the next step of training.
   SpectralNormalization: {
@@ -302,8 +302,7 @@ export const recurrentLayers: LayerTable = {
     },
     build: (site) => {
       const {row, config} = innerLayer(site.config, site.config.get("layer"));
-      return callRow(site.part(config, "layer", site.inputs), row);
+      return callRow(site.part(config, "layer", site.inputs), row).map(({ref}) => ref);
     },
-    mask: "own",
   },
 };
