@@ -82,6 +82,9 @@ const families: readonly (readonly [family: string, node: string, inputs: readon
   ["reduce", "tf.Mean(a:0, b:0) : float32[2]", ["float32[2,3]", "int32[1] <-1>"], "MEAN"],
   ["reduce", 'tf.ArgMax(a:0, b:0) {output_type: "int64"} : int64[2]', ["float32[2,3]", "int32[] <1>"], "ARG_MAX"],
   ["selection", "tf.LeftShift(a:0, b:0) : int32[2]", ["int32[2]", "int32[2]"], "POW MUL"],
+  ["selection", "tf.Where(a:0) : int64[?,2]", ["bool[2,3]"], "WHERE"],
+  ["selection", "tf.Where(a:0) : int64[?,2]", ["uint8[2,3]"], "CAST WHERE"],
+  ["selection", 'tf.Unique(a:0) {out_idx: "int64"} : int32[?], int64[9]', ["int32[9]"], "UNIQUE CAST"],
 ];
 
 for (const [family, node, inputs, operators] of families) {
