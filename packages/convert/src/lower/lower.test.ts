@@ -84,7 +84,7 @@ const families: readonly (readonly [family: string, node: string, inputs: readon
   ["selection", "tf.LeftShift(a:0, b:0) : int32[2]", ["int32[2]", "int32[2]"], "POW MUL"],
   ["selection", "tf.Where(a:0) : int64[?,2]", ["bool[2,3]"], "WHERE"],
   ["selection", "tf.Where(a:0) : int64[?,2]", ["uint8[2,3]"], "CAST WHERE"],
-  ["selection", 'tf.Unique(a:0) {out_idx: "int64"} : int32[?], int64[9]', ["int32[9]"], "UNIQUE CAST"],
+  ["selection", 'tf.Unique(a:0) {out_idx: "int64"} : int32[?]; int64[9]', ["int32[9]"], "UNIQUE CAST"],
 ];
 
 for (const [family, node, inputs, operators] of families) {
