@@ -72,27 +72,40 @@ function lastUsesOf(graph: Graph): ReadonlyMap<Ref, number> {
   return uses;
 }
 
-function runNode(node: Node, inputs: readonly Value[]): readonly Value[] {
+/** The outputs of a node that runs no graphs, for tensors; `undefined` where it has no reference. */
+export function evaluateNode(node: Node, inputs: readonly Tensor[]): readonly Tensor[] | undefined {
   const constant = constantOf(node);
   if (constant) return [constant];
-  if (node.regions) return runLoop(node, inputs);
-  const site: Site = {
-    name: node.origin ?? node.name,
-    op: node.op,
-    attributes: node.attributes,
-    inputs: inputs.map(typeOfValue),
-    constants: inputs.map((value) => (value instanceof Tensor ? value : undefined)),
-  };
-  if (isListOperator(node.op)) return evaluateList(site, inputs);
-  if (handsOn.has(node.op) && !(inputs[0] instanceof Tensor)) return inputs;
-  const row = tfTable.get(node.op);
-  const tensors = inputs.filter((value) => value instanceof Tensor);
-  if (row === undefined || tensors.length < inputs.length) throw noReference(site);
+  return isListOperator(node.op) ? undefined : evaluateSite(siteOf(node, inputs), inputs);
+}
+
+function evaluateSite(site: Site, inputs: readonly Tensor[]): readonly Tensor[] | undefined {
+  const row = tfTable.get(site.op);
+  if (row === undefined) return undefined;
   const types = row.infer(site);
   const told = types.map(valueOfType);
   if (told.every((value) => value !== undefined)) return told;
   const isSized = row.sizedByValues || types.every(({shape}) => isStatic(shape));
-  const results = isSized ? row.evaluate?.(site, tensors, types) : undefined;
+  return isSized ? row.evaluate?.(site, inputs, types) : undefined;
+}
+
+const siteOf = (node: Node, inputs: readonly Value[]): Site => ({
+  name: node.origin ?? node.name,
+  op: node.op,
+  attributes: node.attributes,
+  inputs: inputs.map(typeOfValue),
+  constants: inputs.map((value) => (value instanceof Tensor ? value : undefined)),
+});
+
+function runNode(node: Node, inputs: readonly Value[]): readonly Value[] {
+  const constant = constantOf(node);
+  if (constant) return [constant];
+  if (node.regions) return runLoop(node, inputs);
+  const site = siteOf(node, inputs);
+  if (isListOperator(node.op)) return evaluateList(site, inputs);
+  if (handsOn.has(node.op) && !(inputs[0] instanceof Tensor)) return inputs;
+  const tensors = inputs.filter((value) => value instanceof Tensor);
+  const results = tensors.length < inputs.length ? undefined : evaluateSite(site, tensors);
   if (results === undefined) throw noReference(site);
   return results;
 }

@@ -17,9 +17,13 @@ import {reshapes} from "./reshapes.ts";
 import {simplify} from "./simplify.ts";
 import {sinkReshapes} from "./sink-reshapes.ts";
 import {transposes} from "./transposes.ts";
+import {unroll} from "./unroll.ts";
 
 export const sourcePasses: readonly Pass[] = [
   prune,
+  forward,
+  fold,
+  unroll,
   forward,
   fold,
   lists,
