@@ -70,6 +70,7 @@ const refused: readonly (readonly [string, `${string}: ${AttestationCode}`, Nitr
   ["no PCR", "document-format: NITRO_FORMAT", {payload: {pcrs: pcrs()}}],
   ["PCR 32", "document-format: NITRO_FORMAT", {payload: {pcrs: pcrs(pcr4, [32, zeros(48)])}}],
   ["a PCR of 31 bytes", "document-format: NITRO_FORMAT", {payload: {pcrs: pcrs(pcr4, [0, zeros(31)])}}],
+  ["a PCR of 33 bytes", "document-format: NITRO_FORMAT", {payload: {pcrs: pcrs(pcr4, [0, zeros(33).fill(1)])}}],
   ["a PCR twice", "document-format: NITRO_FORMAT", {payload: {pcrs: pcrs(pcr4, pcr4)}}],
   ["a nonce of 513 bytes", "document-format: NITRO_FORMAT", {payload: {nonce: cborBytes(zeros(513))}}],
   ["user data of 513 bytes", "document-format: NITRO_FORMAT", {payload: {user_data: cborBytes(zeros(513))}}],
