@@ -44,7 +44,11 @@ export interface SnpFault {
   readonly extensions?: Readonly<Record<string, Uint8Array | null>>;
   readonly leafIsAuthority?: boolean;
   readonly authoritySigner?: keyof Omit<SnpKeys, "rootPin">;
+  readonly leafSigner?: "authority" | "root";
+  readonly rootSigner?: "authority" | "root";
+  /** Of the leaf. */
   readonly notAfter?: Date;
+  readonly rootNotAfter?: Date;
   readonly crl?: {readonly revoked?: boolean; readonly issuer?: string; readonly from?: Date; readonly until?: Date};
   /** The signature's numbers, big-endian as by WebCrypto, into what the report holds. */
   readonly signature?: (r: Uint8Array, s: Uint8Array) => Pick<SnpReport, "signatureR" | "signatureS">;
@@ -91,7 +95,11 @@ export async function forgeSnp(keys: SnpKeys, fault: SnpFault = {}): Promise<Snp
     ...(signingKey === "VCEK" ? {"4": chipId.subarray(0, product === "Turin" ? 8 : 64)} : {}),
     ...fault.extensions,
   };
-  const root = await certificate(keys.root, names.root, names.root, keys.root, {serial: 1, authority: true});
+  const root = await certificate(keys.root, names.root, names.root, keys[fault.rootSigner ?? "root"], {
+    serial: 1,
+    authority: true,
+    ...(fault.rootNotAfter ? {notAfter: fault.rootNotAfter} : {}),
+  });
   const authority = await certificate(
     keys.authority,
     names.authority,
@@ -99,7 +107,7 @@ export async function forgeSnp(keys: SnpKeys, fault: SnpFault = {}): Promise<Snp
     keys[fault.authoritySigner ?? "root"],
     {serial: AUTHORITY_SERIAL, authority: true},
   );
-  const leaf = await certificate(keys.signer, names.signer, names.authority, keys.authority, {
+  const leaf = await certificate(keys.signer, names.signer, names.authority, keys[fault.leafSigner ?? "authority"], {
     serial: 0,
     authority: fault.leafIsAuthority ?? false,
     extensions: Object.entries(extensions).flatMap(([suffix, value]) =>
