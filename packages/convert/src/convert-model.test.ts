@@ -46,6 +46,7 @@ test("a TensorFlow.js model by its model.json of any name", async () => {
     ];
     await writeFile(join(folder, "graph.txt"), JSON.stringify({modelTopology: {node}, weightsManifest: []}));
     // What else lies there isn't looked at.
+    await writeFile(join(folder, "saved_model.pb"), members["saved_model.pb"]);
     await mkdir(join(folder, "other"));
     const {report} = await convertModel(await openModelSource(join(folder, "graph.txt")));
     assert.deepEqual([report.format, report.operators], ["tfjs", {NEG: 1}]);
@@ -57,6 +58,10 @@ test("a TensorFlow.js model by its model.json of any name", async () => {
 const refusals: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ["nothing", new Uint8Array(0), /the file is empty/],
   ["an array", Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1), /a NumPy array/],
+  ["ONNX", Uint8Array.of(0x08, 0x08, 0x12, 0x07), /an ONNX model.*expected a frozen graph .* \.keras or \.h5/],
+  ["an image", Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10), /a PNG image/],
+  ["prose", text("Dear reader"), /text that begins with "Dear reader"; expected/],
+  ["bytes", Uint8Array.of(0xc3, 0x28, 0, 1), /its first bytes are c3280001; expected/],
   ["gzip", Uint8Array.of(0x1f, 0x8b, 8), /compressed with gzip/],
   ["JSON alone", text('{"a": 1}'), /this is JSON/],
   ["saved_model.pb alone", members["saved_model.pb"], /needs its folder/],

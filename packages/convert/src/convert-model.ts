@@ -2,6 +2,7 @@
  * One front door: what a model is, told by its content, and its conversion. Bytes are a GraphDef, a TensorFlow Lite or
  * Keras file or an archive of a folder; files are a SavedModel or a TensorFlow.js model.
  */
+import {encodeHex} from "@tf-trusted/core";
 import {readZip, TensorError, type ZipMember} from "@tf-trusted/tensor";
 import {type ConvertOptions, type ConvertResult, convert, recogniseFormat} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
@@ -28,11 +29,24 @@ export interface ModelOptions extends Omit<ConvertOptions, "format"> {
   readonly tags?: readonly string[];
 }
 
+const magicOf = (letters: string): Uint8Array => new TextEncoder().encode(letters);
+
 /** What people hand over by mistake, by its first bytes. */
 const others: readonly {readonly magic: readonly number[]; readonly what: string}[] = [
   {magic: [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59], what: "a NumPy array, which is an input for a model"},
   {magic: [0x1f, 0x8b], what: "compressed with gzip; unpack it first"},
   {magic: [0x08, 0x01, 0x12], what: "the saved_model.pb of a SavedModel, which needs its folder"},
+  ...[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13].map((version) => ({
+    magic: [0x08, version, 0x12],
+    what: "an ONNX model, which isn't TensorFlow's",
+  })),
+  {magic: [...magicOf("GGUF")], what: "a GGUF file of weights, which has no graph"},
+  {magic: [0x80, 0x02], what: "a Python pickle, as PyTorch writes them"},
+  {magic: [0x89, ...magicOf("PNG")], what: "a PNG image"},
+  {magic: [0xff, 0xd8, 0xff], what: "a JPEG image"},
+  {magic: [...magicOf("%PDF")], what: "a PDF document"},
+  {magic: [0x7f, ...magicOf("ELF")], what: "a program"},
+  {magic: [0x3c], what: "XML or HTML, as a web server answers with an error page"},
   {magic: [0x7b], what: "JSON; a TensorFlow.js model needs the files beside its model.json"},
 ];
 
@@ -47,7 +61,21 @@ export function recogniseModel(source: ModelSource, maxBytes: number = defaultLi
   const other = others.find(({magic}) => magic.every((byte, i) => source[i] === byte));
   if (other !== undefined) throw notAModel(`this is ${other.what}`);
   if (source.length === 0) throw notAModel("the file is empty");
-  return {kind: recogniseFormat(source, "auto", {...defaultLimits, maxBytes}), bytes: source};
+  const kind = recogniseFormat(source, "auto", {...defaultLimits, maxBytes});
+  if (kind === "graphdef" && !graphDefTags.has(source[0]!)) throw notAModel(`this is ${guess(source)}`);
+  return {kind, bytes: source};
+}
+
+/** The fields that a GraphDef has: node, library, version, versions, debug_info. */
+const graphDefTags: ReadonlySet<number> = new Set([0x0a, 0x12, 0x18, 0x22, 0x2a]);
+
+/** For what isn't known: the beginning, as it is. */
+function guess(bytes: Uint8Array): string {
+  const head = bytes.subarray(0, 40);
+  const isText = head.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0a || byte === 0x0d || byte === 0x09);
+  return isText
+    ? `text that begins with ${JSON.stringify(new TextDecoder().decode(head))}`
+    : `a file of another kind: its first bytes are ${encodeHex(bytes.subarray(0, 8))}`;
 }
 
 /** Converts whatever `recogniseModel` knows. Throws what the readers throw. */

@@ -47,7 +47,7 @@ test("operators that can't be converted are listed at once, by inspect and by co
   ]
     .map(
       ([name, type]) =>
-        `node { name: "${name}" op: "Unique" input: "x" attr { key: "T" value { type: DT_FLOAT } } attr { key: "out_idx" value { type: ${type} } } }`,
+        `node { name: "${name}" op: "UniqueWithCounts" input: "x" attr { key: "T" value { type: DT_FLOAT } } attr { key: "out_idx" value { type: ${type} } } }`,
     )
     .join("\n");
   await writeFile(

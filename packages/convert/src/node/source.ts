@@ -21,7 +21,9 @@ export async function openModelSource(path: string): Promise<ModelSource> {
 /** {@link openModelSource} for a file that was read already. */
 export async function sourceOfFile(path: string, bytes: Uint8Array): Promise<ModelSource> {
   if (bytes[0] === 0x08 && bytes[1] === 0x01 && bytes[2] === 0x12) return openFolder(dirname(path));
-  if (!/^\s*\{/.test(new TextDecoder("latin1").decode(bytes.subarray(0, 64)))) return bytes;
+  const head = new TextDecoder("latin1").decode(bytes.subarray(0, 4096));
+  if (/^(\s|#[^\n]*\n)*(saved_model_schema_version|meta_graphs)\s*[:{<]/.test(head)) return openFolder(dirname(path));
+  if (!/^\s*\{/.test(head)) return bytes;
   // Weights lie beside it; nothing else of the folder is looked at.
   return withAlias(await openFolder(dirname(path), 1), basename(path));
 }
@@ -29,8 +31,10 @@ export async function sourceOfFile(path: string, bytes: Uint8Array): Promise<Mod
 /** `model.json`, whatever its name is. */
 function withAlias(files: ModelFiles, name: string): ModelFiles {
   const real = (path: string) => (path === modelJson ? name : path);
+  // A SavedModel beside it isn't what was named.
+  const others = files.paths.filter((path) => !path.startsWith("saved_model."));
   return {
-    paths: [...new Set([...files.paths, modelJson])],
+    paths: [...new Set([...others, modelJson])],
     size: (path) => files.size(real(path)),
     read: (path, offset, length) => files.read(real(path), offset, length),
   };
