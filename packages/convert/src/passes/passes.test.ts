@@ -57,6 +57,47 @@ y = tf.Fill(b:0, c:0) : int32[1]
     after: `${io}y/value = const() {value: int32[1] <2>} : int32[1] = (2) @y\n`.replace('"y" = y:0', '"y" = y/value:0'),
   },
   {
+    pass: "unroll",
+    name: "a loop that doubles a tensor in each of two turns",
+    before: `graph
+input "x" = x:0
+output "y" = w:1
+x = input() : float32[1,2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+w = tf.While(i:0, x:0) : int32[]; float32[?,2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "i" = next:0
+    output "x" = twice:0
+    a = input() : int32[]
+    b = input() : float32[?,2]
+    one = const() {value: int32[] <1>} : int32[] = (1)
+    zero = const() {value: int32[] <0>} : int32[] = (0)
+    next = tf.AddV2(a:0, one:0) : int32[]
+    twice = tf.ConcatV2(b:0, b:0, zero:0) {N: 2} : float32[?,2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    output "go" = go:0
+    a = input() : int32[]
+    b = input() : float32[?,2]
+    two = const() {value: int32[] <2>} : int32[] = (2)
+    go = tf.Less(a:0, two:0) : bool[]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = w/turn_1/twice:0
+x = input() : float32[1,2]
+w/turn_0/zero = const() {value: int32[] <0>} : int32[] = (0) @w
+w/turn_0/twice = tf.ConcatV2(x:0, x:0, w/turn_0/zero:0) {N: 2} : float32[2,2] @w
+w/turn_1/zero = const() {value: int32[] <0>} : int32[] = (0) @w
+w/turn_1/twice = tf.ConcatV2(w/turn_0/twice:0, w/turn_0/twice:0, w/turn_1/zero:0) {N: 2} : float32[4,2] @w
+`,
+  },
+  {
     pass: "lists",
     name: "a list that a loop fills is a tensor whose rows are replaced; its element is known from what is put in",
     before: `graph

@@ -124,9 +124,9 @@ function readPcrs(value: CborValue): ReadonlyMap<number, Uint8Array> {
   return pcrs;
 }
 
-/** Whether the first three PCRs are zero: what a debug enclave has. */
+/** Whether the first three PCRs are zero, what a debug enclave has, or not told. */
 export function isDebugEnclave({pcrs}: NitroDocument): boolean {
-  const isZero = (pcr: Uint8Array | undefined) => pcr !== undefined && equalBytes(pcr, new Uint8Array(pcr.length));
+  const isZero = (pcr: Uint8Array | undefined) => pcr === undefined || equalBytes(pcr, new Uint8Array(pcr.length));
   return [0, 1, 2].every((index) => isZero(pcrs.get(index)));
 }
 
