@@ -22,7 +22,7 @@ const reduce =
         return b.refuse("a reduction of nothing");
       return b.reduce(op, x!, [...new Set(axesOf(b, n))], keepDims);
     }
-    if (!keepDims) return b.refuse("its axes are computed, and so is the rank of its result");
+    if (n.types[0]!.shape === undefined) return b.refuse("its axes are computed, and so is the rank of its result");
     return b.op(op, [x!], {keepDims}, {operands: [b.cast(n.inputs[1]!, "int32")], type: n.types[0]!});
   };
 

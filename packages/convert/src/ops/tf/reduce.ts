@@ -1,6 +1,6 @@
 /** Reductions, scans, sorting, segments: operators along an axis. */
 import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
-import {type Dim, isStatic, unknownDim} from "../../ir/dims.ts";
+import {type Dim, isKnown, isStatic, type Shape, unknownDim} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
 import {booleanAttribute, numberAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
 import {isInt64, makeTensor, numbersOf, stridesOf} from "../elements.ts";
@@ -40,7 +40,8 @@ export const reduce: readonly Operator[] = [
       name: `tf.${name}`,
       infer: (site) => {
         const [x] = site.inputs;
-        const shape = reducedShape(site, x!.shape, integersOf(site, 1), booleanAttribute(site, "keep_dims"));
+        const shape =
+          reducedShape(site, x!.shape, integersOf(site, 1), booleanAttribute(site, "keep_dims")) ?? openShape(site);
         const whole =
           name === "Prod" && shape?.length === 0 && x!.elements !== undefined && integersOf(site, 1)?.length === 1;
         return [withElements({dtype: x!.dtype, shape}, whole ? [product(x!.elements!)] : undefined)];
@@ -110,6 +111,13 @@ export const reduce: readonly Operator[] = [
     infer: ({inputs: [x]}) => [{dtype: "int32", shape: x!.shape}],
   },
 ];
+
+/** Of computed axes, which are all different ones, at least their number is known, and so the rank of the result. */
+function openShape({inputs: [x, axes]}: Site): Shape | undefined {
+  const count = axes!.shape?.length === 0 ? 1 : axes!.shape?.[0];
+  if (x!.shape === undefined || count === undefined || !isKnown(count) || count > x!.shape.length) return undefined;
+  return Array.from({length: x!.shape.length - count}, () => unknownDim);
+}
 
 function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): Tensor[] | undefined {
   const axes = integersOf(site, 1);
