@@ -193,8 +193,16 @@ test("wrong use: exit code 2, one line and what to do, no stack trace", async ()
   assert.match(stderr, /^error CLI_USAGE: unknown option '--modle-file' \(Did you mean --model-file\?\)\n {2}\S.*\n$/);
 });
 
+test("a file that is no model: exit code 2, told by what it is", async () => {
+  await writeFile(join(folder, "notes.pb"), "This is no model at all.");
+  const {code, stderr} = await runCli(["run", "--model-file", "notes.pb", "--input-file", three], folder);
+  assert.equal(code, 2);
+  assert.match(stderr, /^error CLI_FILE_KIND: notes\.pb: this is text that begins with "This is no model at all\."/m);
+});
+
 test("failures: exit code 1, as a document with --json", async () => {
-  await writeFile(join(folder, "garbage.pb"), "This is no model at all.");
+  // One node, whose name is said to be longer than the file.
+  await writeFile(join(folder, "garbage.pb"), Uint8Array.of(0x0a, 0x04, 0x0a, 0x7f, 0x61, 0x62));
   const garbage = await runCli(["run", "--model-file", "garbage.pb", "--input-file", three, "--json"], folder);
   assert.equal(garbage.code, 1, garbage.stderr);
   const {error} = JSON.parse(garbage.stdout);
