@@ -51,6 +51,6 @@ process.exit(problems.length === 0 ? 0 : 1);
 
 function importsOf(source) {
   const pattern =
-    /(?:^|\n)\s*(?:import|export)\s[^;'"]*?\sfrom\s+["']([^"']+)["']|(?:^|\n)import\s+["']([^"']+)["']|\bimport(?:\.meta\.resolve)?\(\s*[`"']((?:@[^/`"']+\/)?[^/`"'$]+)/g;
+    /(?:^|\n)\s*(?:import|export)\s[^;'"]*?\sfrom\s+["']([^"']+)["']|(?:^|\n)import\s+["']([^"']+)["']|(?:\bimport|createRequire\(import\.meta\.url\)\.resolve)\(\s*[`"']((?:@[^/`"']+\/)?[^/`"'$]+)/g;
   return [...source.matchAll(pattern)].map((match) => match[1] ?? match[2] ?? match[3]);
 }

@@ -2,7 +2,7 @@
 // In the repository, so that `npm install` in a clone links the command before it was built.
 import {existsSync} from "node:fs";
 
-const main = new URL("../dist/main.js", import.meta.url);
+const main = new URL("../dist/bundle/main.js", import.meta.url);
 if (existsSync(main)) {
   await import(main);
 } else {

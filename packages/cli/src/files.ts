@@ -3,6 +3,9 @@ import {lstat, mkdir, open, readFile, realpath, rename, rm, stat} from "node:fs/
 import {dirname} from "node:path";
 import {CliError} from "./cli-error.ts";
 
+/** A file's content, whole or as consecutive parts. */
+type FileData = string | Uint8Array | readonly Uint8Array[];
+
 /** Throws `CLI_FILE_READ`. */
 export async function readInputFile(path: string): Promise<Uint8Array> {
   try {
@@ -31,7 +34,7 @@ export async function readTextFile(path: string): Promise<string> {
  * Writes a whole file or none: into a file beside it that then takes its place. Devices and pipes (`/dev/stdout`) are
  * written as they are. `mode` is for the file, less the process's umask. Throws `CLI_FILE_WRITE`.
  */
-export async function writeOutputFile(path: string, data: Uint8Array | string, mode = 0o666): Promise<void> {
+export async function writeOutputFile(path: string, data: FileData, mode = 0o666): Promise<void> {
   try {
     const target = await followLink(path);
     const regular = await isRegularOrAbsent(target);
@@ -77,10 +80,12 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_FS_FILE_TOO_LARGE: "the file is larger than 2 GiB",
 };
 
-async function writeAndClose(path: string, data: Uint8Array | string, flags: string, mode: number): Promise<void> {
+async function writeAndClose(path: string, data: FileData, flags: string, mode: number): Promise<void> {
   const file = await open(path, flags, mode);
   try {
-    await file.writeFile(data);
+    for (const part of typeof data === "string" || data instanceof Uint8Array ? [data] : data) {
+      await file.writeFile(part);
+    }
   } finally {
     // A network file system may refuse only now, which must not be lost.
     await file.close();

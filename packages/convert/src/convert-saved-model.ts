@@ -74,8 +74,7 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
       notes.push(leftOut(signature.name, error));
     }
   }
-  const result = convertSources(sources, options, leaveOut);
-  return {...result, report: {...result.report, notes: [...notes, ...result.report.notes]}};
+  return convertSources(sources, options, leaveOut, notes);
 }
 
 /** Outputs that are picked belong to one signature. */

@@ -1,6 +1,6 @@
 /** The pipeline: read → import → passes → lower → passes → emit. */
 import type {Tensor} from "@tf-trusted/tensor";
-import {readModel, type TfliteModel} from "@tf-trusted/tflite";
+import {readModel, type TfliteModel, writeModel, writeModelParts} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
 import {findCut} from "./cut.ts";
 import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
@@ -74,8 +74,12 @@ export interface ConvertedSignature {
 }
 
 export interface ConvertResult {
-  /** A `.tflite` file. For a `.tflite` source, the source itself. */
+  /** A `.tflite` file. For a `.tflite` source, the source itself. Put together when it is asked for. */
   readonly model: Uint8Array;
+  /** The same file as consecutive parts, for writing a large one out without a copy of its weights. */
+  readonly parts: readonly Uint8Array[];
+  /** What is in the file. */
+  readonly tflite: TfliteModel;
   readonly report: ConvertReport;
   /** The first of `signatures`: the one that callers who name none mean. */
   readonly signature: ConvertedSignature;
@@ -125,12 +129,13 @@ export function convertSource(source: Source, options: SourceOptions): ConvertRe
 
 /**
  * One file with a signature for each source. Sources that are the same graph share what it becomes, and all of them their
- * constants. With `leaveOut`, all but the first may fail: the report says which, and why.
+ * constants. With `leaveOut`, all but the first may fail: the report says which, and why, after what the reader notes.
  */
 export function convertSources(
   sources: readonly Source[],
   options: SourceOptions,
   leaveOut: boolean = false,
+  readerNotes: readonly string[] = [],
 ): ConvertResult {
   const changes = new Map<
     string,
@@ -163,8 +168,11 @@ export function convertSources(
   const [first] = converted as [(typeof converted)[number]];
   const distinct = [...new Set(converted.map(({graph}) => graph))];
   const quantised = options.quantize && mergeQuantisation(distinct, options.quantize);
-  const model = emitModel(converted.map(({source, graph}) => ({name: source.name, graph})));
-  if (options.verify) readModel(model);
+  const tflite = emitModel(converted.map(({source, graph}) => ({name: source.name, graph})));
+  const parts = writeModelParts(tflite);
+  const modelBytes = parts.reduce((sum, {length}) => sum + length, 0);
+  let model: Uint8Array | undefined;
+  if (options.verify) readModel(writeModel(tflite));
   const origins = converted.filter(({graph}, i) => converted.findIndex((each) => each.graph === graph) === i);
   const signatures = converted.map(({source, graph}) => ({
     name: source.name,
@@ -172,17 +180,22 @@ export function convertSources(
     outputs: graph.outputs.map((port) => describePort(graph, port)),
   }));
   return {
-    model,
+    get model() {
+      model ??= writeModel(tflite);
+      return model;
+    },
+    parts,
+    tflite,
     report: {
       format: first.source.format,
       changes: [...changes.values()],
-      notes: [...notes, ...quantisationNotes(quantised)],
+      notes: [...readerNotes, ...notes, ...quantisationNotes(quantised)],
       sourceOperators: countOperators(
         origins.map(({source}) => source.graph),
         /^tf\./,
       ),
       operators: countOperators(distinct, /^tfl\./),
-      modelBytes: model.length,
+      modelBytes,
       ...(quantised && {quantisation: quantised}),
     },
     signature: signatures[0]!,
@@ -336,6 +349,8 @@ function passThrough(bytes: Uint8Array, {quantize}: ConvertOptions): ConvertResu
   const signatures = model.signatures.length > 0 ? model.signatures.map(signatureOf) : [signatureOf(undefined)];
   return {
     model: bytes,
+    parts: [bytes],
+    tflite: model,
     report: {format: "tflite", changes: [], notes, sourceOperators: operators, operators, modelBytes: bytes.length},
     signature: signatures[0]!,
     signatures,

@@ -49,7 +49,17 @@ export function admitModel(file: Uint8Array, limits: Limits, engine: EngineName)
   if (file.length > limits.maxModelBytes) {
     throw new LitertError("TOO_LARGE", `the model has ${file.length} bytes; the limit is ${limits.maxModelBytes}`);
   }
-  const model = read(file, limits);
+  return admitParsed(read(file, limits), file.length, limits, engine);
+}
+
+/**
+ * The same for a model of our own making that is still in parts, so that a large one needn't be put together to be checked:
+ * `fileBytes` is what its file will have. What comes from elsewhere has to be read by {@link admitModel}.
+ */
+export function admitParsed(model: TfliteModel, fileBytes: number, limits: Limits, engine: EngineName): AdmittedModel {
+  if (fileBytes > limits.maxModelBytes) {
+    throw new LitertError("TOO_LARGE", `the model has ${fileBytes} bytes; the limit is ${limits.maxModelBytes}`);
+  }
   refuseFindings(checkModel(model, {limits: tfliteLimits(limits)}));
   refuseFindings(admitOperators(model, engine));
   checkCounts(model, limits);
@@ -76,7 +86,7 @@ export function admitModel(file: Uint8Array, limits: Limits, engine: EngineName)
       stateful,
     };
   });
-  return {model, fileBytes: file.length, signatures, places};
+  return {model, fileBytes, signatures, places};
 }
 
 function read(file: Uint8Array, limits: Limits): TfliteModel {

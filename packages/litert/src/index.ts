@@ -1,4 +1,4 @@
-export {type AdmittedModel, admitModel, defaultSignature, type SignaturePlace} from "./admission.ts";
+export {type AdmittedModel, admitModel, admitParsed, defaultSignature, type SignaturePlace} from "./admission.ts";
 export type * from "./engine.ts";
 export {checkInputs, describeSpec} from "./inputs.ts";
 export {defaultLimits} from "./limits.ts";

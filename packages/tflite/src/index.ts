@@ -29,4 +29,4 @@ export {
 } from "./specialise.ts";
 export {printModel, printTensorType} from "./text.ts";
 export {TfliteError, type TfliteErrorCode, tfliteErrors} from "./tflite-error.ts";
-export {writeModel} from "./write-model.ts";
+export {writeModel, writeModelParts} from "./write-model.ts";

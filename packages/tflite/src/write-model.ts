@@ -4,7 +4,7 @@
  */
 
 import type {DecodedTable, DecodedUnion} from "./flatbuffer/reader.ts";
-import {encodeFlatbuffer} from "./flatbuffer/writer.ts";
+import {encodeFlatbuffer, encodeFlatbufferParts} from "./flatbuffer/writer.ts";
 import type {
   Options,
   Quantization,
@@ -19,12 +19,21 @@ import {enums, optionsUnions} from "./schema/schema.ts";
 import {TfliteError} from "./tflite-error.ts";
 
 /**
- * Encodes a model. Weights are copied once and start at multiples of 16 bytes. Throws `TFLITE_UNWRITABLE` with the path
- * of the field at fault, and `TFLITE_TOO_LARGE` from 2 GiB on.
+ * Encodes a model. Weights start at multiples of 16 bytes. Throws `TFLITE_UNWRITABLE` with the path of the field at fault,
+ * and `TFLITE_TOO_LARGE` from 2 GiB on.
  */
 export function writeModel(model: TfliteModel): Uint8Array {
+  return encodeFlatbuffer("Model", FILE_IDENTIFIER, modelTable(model));
+}
+
+/** The same file as consecutive parts, for writing it out: large weights are the model's own bytes, not copies. */
+export function writeModelParts(model: TfliteModel): readonly Uint8Array[] {
+  return encodeFlatbufferParts("Model", FILE_IDENTIFIER, modelTable(model));
+}
+
+function modelTable(model: TfliteModel): DecodedTable {
   const emptyConstants = findEmptyConstants(model);
-  return encodeFlatbuffer("Model", FILE_IDENTIFIER, {
+  return {
     version: model.version,
     operatorCodes: model.operatorCodes.map(({builtin, version, customCode}) => ({
       deprecatedBuiltinCode: Math.min(builtinCode(builtin), 127),
@@ -39,7 +48,7 @@ export function writeModel(model: TfliteModel): Uint8Array {
     })),
     metadata: model.metadata.length > 0 ? model.metadata.map(({name, buffer}) => ({name, buffer})) : undefined,
     signatureDefs: model.signatures.length > 0 ? model.signatures.map(signature) : undefined,
-  });
+  };
 }
 
 function subgraph({name, tensors, inputs, outputs, operators}: Subgraph, index: number): DecodedTable {

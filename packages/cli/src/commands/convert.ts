@@ -124,9 +124,9 @@ export const convertCommand = defineCommand({
         ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
       },
     );
-    const {model, sourceBytes, report, convertMs, inputs, outputs, signatures} = opened;
+    const {parts, sourceBytes, report, convertMs, inputs, outputs, signatures} = opened;
     const dumped = await writeDumps(flags["dump-passes"], dumps);
-    await writeOutputFile(target, model);
+    await writeOutputFile(target, parts);
     const tolerance = flags.tolerance ?? defaultTolerances[flags.quantize ?? "float32"];
     const check = flags.check === true ? await checkAgainstSource(opened, flags, context) : undefined;
     await print({
@@ -135,7 +135,7 @@ export const convertCommand = defineCommand({
         outputFile: target,
         format: report.format,
         sourceBytes,
-        modelBytes: model.length,
+        modelBytes: report.modelBytes,
         convertMs,
         inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
         outputs: outputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
@@ -153,7 +153,7 @@ export const convertCommand = defineCommand({
         ...(check && {check: checkToJson(check, tolerance)}),
       },
       text: (style, columns) => {
-        const sizes = `${formatBytes(sourceBytes)} → ${formatBytes(model.length)}, in ${formatMs(convertMs)}`;
+        const sizes = `${formatBytes(sourceBytes)} → ${formatBytes(report.modelBytes)}, in ${formatMs(convertMs)}`;
         const lines = [
           `${style.green("✓")} ${style.bold(target)}  ${style.dim(sizes)}`,
           "",

@@ -12,7 +12,6 @@ import {
   convertKeras,
   convertSavedModel,
   convertTfjs,
-  filesInMemory,
   type InputRequest,
   inspectGraph,
   inspectKeras,
@@ -23,7 +22,7 @@ import {
   recogniseModel,
 } from "@tf-trusted/convert";
 import {openFolder, sourceOfFile} from "@tf-trusted/convert/node";
-import {admitModel, defaultLimits, type Signature, type TensorSpec} from "@tf-trusted/litert";
+import {admitParsed, defaultLimits, type Signature, type TensorSpec} from "@tf-trusted/litert";
 import type {ShapeRequest} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {isFolder, readInputFile} from "../files.ts";
@@ -67,8 +66,10 @@ export interface SignaturePorts {
 
 export interface OpenedModel {
   readonly path: string;
-  /** A `.tflite` file. */
+  /** A `.tflite` file; put together when it is asked for. */
   readonly model: Uint8Array;
+  /** The same file as consecutive parts. */
+  readonly parts: readonly Uint8Array[];
   readonly sourceBytes: number;
   readonly report: ConvertReport;
   readonly convertMs: number;
@@ -126,26 +127,14 @@ async function openFile(
   const started = performance.now();
   const isTflite = recogniseTflite(bytes);
   const requests = isTflite ? [] : resolveInputs(bytes, wishes);
-  const {model, report, reference} = convert(bytes, {
+  const converted = convert(bytes, {
     ...options,
     ...(requests.length > 0 && {inputs: requests}),
     ...(!isTflite && wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
   });
-  const signatures = admitModel(model, defaultLimits, "wasm").signatures.map(toPorts);
-  const signature = chooseSignature(signatures, wishes.signature);
-  if (isTflite) checkWishes(signature.inputs, wishes);
-  return {
-    path,
-    model,
-    sourceBytes: bytes.length,
-    report,
-    convertMs: performance.now() - started,
-    signature: signature.name,
-    inputs: signature.inputs,
-    outputs: signature.outputs,
-    signatures,
-    ...(reference && {reference}),
-  };
+  const opened = describeOpened(path, bytes.length, converted, wishes.signature, started);
+  if (isTflite) checkWishes(opened.inputs, wishes);
+  return opened;
 }
 
 async function openTfjs(
@@ -162,7 +151,7 @@ async function openTfjs(
   const hasShapes = wishes.shapes.length > 0 || wishes.batchSize !== undefined;
   const inputs = hasShapes ? shapeRequests((await inspectTfjs(files, asked)).inputs, wishes) : asked.inputs;
   const converted = await convertTfjs(files, {...options, ...asked, ...(inputs && {inputs})});
-  return describeOpened(path, files, converted, started);
+  return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started);
 }
 
 async function openKeras(
@@ -181,31 +170,41 @@ async function openKeras(
       shapeRequests(inputs, wishes).flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]])),
     ),
   });
-  return describeOpened(path, filesInMemory({model: bytes}), converted, started);
+  return describeOpened(path, bytes.length, converted, converted.signature.name, started);
 }
 
-/** A folder's model, checked as the engine will. */
-async function describeOpened(
+/** What was converted, checked as the engine will. */
+function describeOpened(
   path: string,
-  files: ModelFiles,
-  {model, report, signature, reference}: ConvertResult,
+  sourceBytes: number,
+  converted: ConvertResult,
+  wanted: string | undefined,
   started: number,
-): Promise<OpenedModel> {
-  const signatures = admitModel(model, defaultLimits, "wasm").signatures.map(toPorts);
-  const admitted = chooseSignature(signatures, signature.name);
-  const sizes = await Promise.all(files.paths.map((file) => files.size(file)));
+): OpenedModel {
+  const {parts, tflite, report, reference} = converted;
+  const admitted = admitParsed(tflite, report.modelBytes, defaultLimits, "wasm");
+  const signatures: readonly SignaturePorts[] = admitted.signatures.map(toPorts);
+  const {name, inputs, outputs} = chooseSignature(signatures, wanted);
   return {
     path,
-    model,
-    sourceBytes: sizes.reduce((sum, size) => sum + size, 0),
+    get model() {
+      return converted.model;
+    },
+    parts,
+    sourceBytes,
     report,
     convertMs: performance.now() - started,
-    signature: admitted.name,
-    inputs: admitted.inputs,
-    outputs: admitted.outputs,
+    signature: name,
+    inputs,
+    outputs,
     signatures,
     ...(reference && {reference}),
   };
+}
+
+async function sizeOf(files: ModelFiles): Promise<number> {
+  const sizes = await Promise.all(files.paths.map((path) => files.size(path)));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 async function openSavedModel(
@@ -233,7 +232,7 @@ async function openSavedModel(
     signature: signatures,
     shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
   });
-  return describeOpened(path, files, converted, started);
+  return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started);
 }
 
 /** The one with these tags; else that for serving, or the first. Throws `CLI_SIGNATURE`. */

@@ -1,4 +1,4 @@
-/** A graph of the `tfl` dialect → a TfliteModel → bytes. */
+/** A graph of the `tfl` dialect → a TfliteModel. */
 import {equalBytes} from "@tf-trusted/core";
 import type {Tensor} from "@tf-trusted/tensor";
 import {
@@ -13,7 +13,6 @@ import {
   type TfliteOperator,
   type TfliteTensor,
   type TfliteType,
-  writeModel,
 } from "@tf-trusted/tflite";
 import {hashBytes} from "../bytes/hash.ts";
 import {isKnown, isStatic, toNumbers} from "../ir/dims.ts";
@@ -45,9 +44,9 @@ export interface NamedGraph {
   readonly graph: Graph;
 }
 
-/** A file with these signatures, in this order; those of one graph share its subgraph. */
-export function emitModel(signatures: readonly NamedGraph[]): Uint8Array {
-  return writeModel(new ModelEmitter().model(signatures));
+/** A model with these signatures, in this order; those of one graph share its subgraph. */
+export function emitModel(signatures: readonly NamedGraph[]): TfliteModel {
+  return new ModelEmitter().model(signatures);
 }
 
 /** The formulas of the outputs' shapes, for engines to specialise by (tflite/shapes/formulas.ts). */

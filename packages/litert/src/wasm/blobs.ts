@@ -8,7 +8,8 @@
  */
 import {createHash} from "node:crypto";
 import {readFile} from "node:fs/promises";
-import {fileURLToPath} from "node:url";
+import {createRequire} from "node:module";
+import {fileURLToPath, pathToFileURL} from "node:url";
 import {LitertError} from "../litert-error.ts";
 
 /** Version of `@litertjs/core` whose files are pinned below. */
@@ -165,5 +166,5 @@ function sha256(bytes: Uint8Array): string {
 }
 
 function runtimeFile(name: string): URL {
-  return new URL(import.meta.resolve(`@litertjs/core/wasm/${name}`));
+  return pathToFileURL(createRequire(import.meta.url).resolve(`@litertjs/core/wasm/${name}`));
 }

@@ -1,6 +1,7 @@
 /** The generic reader and writer: layout, determinism, and what forged files try. */
 import assert from "node:assert/strict";
 import {test} from "node:test";
+import {concatBytes} from "@tf-trusted/core";
 import fc from "fast-check";
 import {tableRows} from "../gen/schema-data.ts";
 import {readModel} from "../read-model.ts";
@@ -9,7 +10,7 @@ import {oneOperator} from "../testing/build.ts";
 import {throwsCode} from "../testing/throws-code.ts";
 import {writeModel} from "../write-model.ts";
 import {type Decoded, type DecodedTable, FlatbufferReader} from "./reader.ts";
-import {encodeFlatbuffer} from "./writer.ts";
+import {encodeFlatbuffer, encodeFlatbufferParts} from "./writer.ts";
 
 const decode = (bytes: Uint8Array) => new FlatbufferReader(bytes, 1 << 28).decodeRoot("Model", "TFL3");
 
@@ -32,6 +33,24 @@ test("buffers start at multiples of 16 bytes, and are views", () => {
         assert.equal(data.byteOffset % 16, 0);
         assert.equal(data.buffer, bytes.buffer);
       }
+    }),
+  );
+});
+
+test("large runs of bytes come last, as parts that aren't copied", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({min: 4090, max: 4102}), {maxLength: 6}), (sizes) => {
+      const buffers = sizes.map((size, i) => ({data: new Uint8Array(size).fill(i + 1)}));
+      const model = {version: 3, description: "after the buffers", buffers};
+      const parts = encodeFlatbufferParts("Model", "TFL3", model);
+      const large = buffers.flatMap(({data}) => (data.length >= 4096 ? [data] : []));
+      assert.deepEqual(
+        parts.filter((part) => large.some((data) => data === part)),
+        large,
+      );
+      const bytes = encodeFlatbuffer("Model", "TFL3", model);
+      assert.deepEqual(concatBytes(...parts), bytes);
+      assert.deepEqual(plain(decode(bytes)), plain(withDefaults("Model", model)));
     }),
   );
 });

@@ -1,11 +1,15 @@
 /**
  * A deterministic, table-driven flatbuffer writer. Front to back: a table, then what it refers to, in field order, so
- * that every offset goes forward; equal field lists are stored once. The layout runs twice, first to measure, then into
- * a buffer of exactly that size: no growing, no copies of weights but the one into the file.
+ * that every offset goes forward; equal field lists are stored once. Large runs of bytes (weights) come last, each a part
+ * of its own, so that they need not be copied. The layout runs twice, first to measure, then into a buffer of exactly
+ * that size.
  */
 import {type FieldSchema, type Kind, type ScalarName, scalars, type TableSchema, tables} from "../schema/schema.ts";
 import {TfliteError} from "../tflite-error.ts";
 import type {Decoded, DecodedTable, DecodedUnion} from "./reader.ts";
+
+/** From this many bytes on a run of bytes becomes a part. */
+const PART_BYTES = 4096;
 
 /** Offsets are signed in some readers: the format ends here. */
 export const MAX_FILE_BYTES = 0x7fff_ffff;
@@ -15,6 +19,18 @@ export const MAX_FILE_BYTES = 0x7fff_ffff;
  * fields. Throws `TFLITE_UNWRITABLE` with the path of the value, and `TFLITE_TOO_LARGE`.
  */
 export function encodeFlatbuffer(root: string, identifier: string, value: DecodedTable): Uint8Array {
+  const parts = encodeFlatbufferParts(root, identifier, value);
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** The same as consecutive parts: large runs of bytes are those of `value`, not copies. */
+export function encodeFlatbufferParts(root: string, identifier: string, value: DecodedTable): readonly Uint8Array[] {
   const measure = new Layout(undefined);
   measure.file(root, identifier, value);
   if (measure.end > MAX_FILE_BYTES) {
@@ -23,9 +39,16 @@ export function encodeFlatbuffer(root: string, identifier: string, value: Decode
       `the file would have ${measure.end} bytes; the format ends at ${MAX_FILE_BYTES}`,
     );
   }
-  const bytes = new Uint8Array(measure.end);
-  new Layout(bytes).file(root, identifier, value);
-  return bytes;
+  const head = new Uint8Array(measure.headBytes);
+  return [head, ...new Layout(head).file(root, identifier, value)];
+}
+
+/** Bytes whose place is known once everything else has one. */
+interface Part {
+  /** The offset that points to them. */
+  readonly from: number;
+  readonly bytes: Uint8Array;
+  readonly align: number;
 }
 
 /** A field of a table being written: its place and how many bytes. */
@@ -38,6 +61,9 @@ interface Slot {
 class Layout {
   /** First byte that is still free. */
   end = 0;
+  /** Of all but the parts. */
+  headBytes = 0;
+  readonly #parts: Part[] = [];
   readonly #bytes: Uint8Array | undefined;
   readonly #view: DataView | undefined;
   readonly #lists = new Map<string, number>();
@@ -48,11 +74,25 @@ class Layout {
     this.#view = bytes && new DataView(bytes.buffer);
   }
 
-  file(root: string, identifier: string, value: DecodedTable): void {
+  /** Writes the head; gives what follows it. */
+  file(root: string, identifier: string, value: DecodedTable): readonly Uint8Array[] {
     this.end = 8;
     this.#bytes?.set(this.#encoder.encode(identifier), 4);
     this.#pointAt(0, this.#table(tables.get(root)!, value, root));
     this.end = alignUp(this.end, 4);
+    this.headBytes = this.end;
+    return this.#parts.flatMap((part) => this.#place(part));
+  }
+
+  /** Before the bytes, what aligns them and says how many they are; behind them, what makes the file's end even. */
+  #place({from, bytes, align}: Part): readonly Uint8Array[] {
+    const at = lengthPlace(this.end, align);
+    this.#pointAt(from, at);
+    const before = new Uint8Array(at + 4 - this.end);
+    new DataView(before.buffer).setUint32(before.length - 4, bytes.length, true);
+    const end = at + 4 + bytes.length;
+    this.end = alignUp(end, 4);
+    return end === this.end ? [before, bytes] : [before, bytes, new Uint8Array(this.end - end)];
   }
 
   /** Writes a table and everything below it; returns its offset. */
@@ -119,6 +159,10 @@ class Layout {
       bytes: 4,
       write: (at) => void later.push(() => this.#pointAt(at, child())),
     });
+    if (type.kind === "bytes" && value instanceof Uint8Array && value.length >= PART_BYTES) {
+      const {align} = type;
+      return [{id, bytes: 4, write: (from) => void this.#parts.push({from, bytes: value, align})}];
+    }
     if (type.kind !== "union") return [offsetSlot(() => this.#reference(type, value, path))];
     const {type: member, value: table} = value as DecodedUnion;
     const code = type.members.values.get(member);
@@ -156,7 +200,7 @@ class Layout {
   }
 
   #raw(bytes: Uint8Array, align: number): number {
-    const at = alignTo(this.end, Math.max(align, 4), Math.max(align, 4) - 4);
+    const at = lengthPlace(this.end, align);
     this.end = at + 4 + bytes.length;
     this.#view?.setUint32(at, bytes.length, true);
     this.#bytes?.set(bytes, at + 4);
@@ -167,8 +211,7 @@ class Layout {
     const {element} = type;
     const scalar = element.kind === "scalar" ? element.scalar : element.kind === "enum" ? element.enum.scalar : "uint";
     const each = scalars[scalar].bytes;
-    const align = Math.max(type.align, each, 4);
-    const at = alignTo(this.end, align, align - 4);
+    const at = lengthPlace(this.end, Math.max(type.align, each));
     this.end = at + 4 + values.length * each;
     this.#view?.setUint32(at, values.length, true);
     values.forEach((value, index) => {
@@ -216,6 +259,10 @@ const alignUp = (offset: number, align: number): number => Math.ceil(offset / al
 
 /** The first offset from `offset` on that leaves `rest` when divided by `align`. */
 const alignTo = (offset: number, align: number, rest: number): number => alignUp(offset - rest, align) + rest;
+
+/** Where the length of elements stands that have to be aligned: the 4 bytes before them. */
+const lengthPlace = (offset: number, align: number): number =>
+  alignTo(offset, Math.max(align, 4), Math.max(align, 4) - 4);
 
 const describe = (value: unknown): string =>
   typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? "an object" : String(value);
