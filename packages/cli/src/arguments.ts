@@ -59,6 +59,11 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/** A parser of lists: `1,4,8`. */
+export function listOf<Item>(parse: (text: string) => Item): (text: string) => readonly Item[] {
+  return (text) => text.split(",").map((part) => parse(part.trim()));
+}
+
 /** Parses a number above 0. */
 export function positiveNumber(text: string): number {
   const value = Number(text);

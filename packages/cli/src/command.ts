@@ -37,6 +37,8 @@ export interface Operand {
   /** As in the help: `MODEL`. All operands are required. */
   readonly name: string;
   readonly help: string;
+  /** Of the last: whether there may be several. */
+  readonly repeat?: true;
 }
 
 export interface Example {

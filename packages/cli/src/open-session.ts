@@ -1,4 +1,5 @@
 /** The enclave that a command talks to: a server that has to satisfy a policy, or a simulated one started for it. */
+import {readFile} from "node:fs/promises";
 import {type Policy, parsePolicy, type Report} from "@tf-trusted/attestation";
 import type {EnclaveConnection} from "@tf-trusted/client";
 import type {Context} from "./command.ts";
@@ -6,6 +7,8 @@ import {readTextFile} from "./files.ts";
 
 export interface OpenedEnclave {
   readonly connection: EnclaveConnection;
+  /** Resident memory of the enclave's process in bytes; `undefined` where it is elsewhere, or the system doesn't tell. */
+  readonly memoryBytes: () => Promise<number | undefined>;
   /** Ends the session, and the enclave if it was started for it. Idempotent. */
   readonly close: () => Promise<void>;
 }
@@ -24,7 +27,7 @@ export async function openSession(
     const parsed = parsePolicy(await readTextFile(policy));
     progress.step(`Verifying ${server}`);
     const connection = await connect({address: server, policy: parsed, signal});
-    return {connection, close: () => connection.close()};
+    return {connection, memoryBytes: async () => undefined, close: () => connection.close()};
   }
   progress.step("Starting a simulated enclave");
   const enclave = await launchSimulated();
@@ -40,11 +43,19 @@ export async function openSession(
         await enclave.stop();
       }
     };
-    return {connection, close};
+    return {connection, memoryBytes: () => residentBytes(enclave.process.pid), close};
   } catch (error) {
     await enclave.stop();
     throw error;
   }
+}
+
+/** Linux tells in /proc. */
+async function residentBytes(pid: number): Promise<number | undefined> {
+  if (process.platform !== "linux") return undefined;
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
 }
 
 /** The report about a server, trusted or not. Throws `ClientError` where there is nothing to report about. */

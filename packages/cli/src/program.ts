@@ -67,7 +67,8 @@ function toCommander(
     .summary(command.summary)
     .description([`${command.summary}.`, command.description].filter(Boolean).join("\n\n"))
     .addHelpText("after", () => exampleHelp(command, help.style));
-  for (const operand of command.operands) result.argument(`<${operand.name}>`, operand.help);
+  for (const operand of command.operands)
+    result.argument(`<${operand.name}${operand.repeat ? "..." : ""}>`, operand.help);
   const flags = {...command.flags, ...commonFlags};
   for (const [flagName, flag] of Object.entries(flags)) result.addOption(toOption(flagName, flag));
   return result.action(async (...values: unknown[]) => {
@@ -78,7 +79,7 @@ function toCommander(
         return [flagName, value ?? (flag.value === undefined ? false : flag.repeat ? [] : undefined)];
       }),
     );
-    await run(command, values.slice(0, command.operands.length) as string[], named);
+    await run(command, values.slice(0, command.operands.length).flat() as string[], named);
   });
 }
 

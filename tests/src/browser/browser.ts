@@ -1,7 +1,7 @@
 /** A headless Chromium, and bundles of our packages to run in it. */
 import {existsSync} from "node:fs";
 import {delimiter, join} from "node:path";
-import {fileURLToPath} from "node:url";
+import {fileURLToPath, pathToFileURL} from "node:url";
 import {gzipSync} from "node:zlib";
 import {build} from "esbuild";
 import {type Browser, chromium, type Page} from "playwright-core";
@@ -45,14 +45,28 @@ export async function bundle(...packages: readonly string[]): Promise<Bundle> {
   return {code, bytes: Buffer.byteLength(code), gzipped: gzipSync(code, {level: 9}).length};
 }
 
+/** Opens a page that a command wrote, and gives what it complained about and what it asked of a network. */
+export async function openPageFile<T>(
+  path: string,
+  use: (page: Page) => Promise<T>,
+): Promise<{readonly result: T; readonly complaints: readonly string[]; readonly requests: readonly string[]}> {
+  return inBrowser(async (page) => {
+    const complaints: string[] = [];
+    const requests: string[] = [];
+    page.on("pageerror", ({message}) => complaints.push(message));
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    });
+    page.on("request", (request) => requests.push(request.url()));
+    const {href} = pathToFileURL(path);
+    await page.goto(href);
+    return {result: await use(page), complaints, requests: requests.filter((url) => url !== href)};
+  });
+}
+
 /** Runs `use` in an empty page that has the bundle; errors that the page doesn't catch are thrown. */
 export async function inPage<T>({code}: Bundle, use: (page: Page) => Promise<T>): Promise<T> {
-  const browser: Browser = await chromium.launch({
-    executablePath: executable!,
-    args: ["--no-sandbox", "--disable-dev-shm-usage"],
-  });
-  try {
-    const page = await browser.newPage();
+  return inBrowser(async (page) => {
     const errors: Error[] = [];
     page.on("pageerror", (error) => errors.push(error));
     // WebCrypto is for secure origins only. The request never leaves the browser.
@@ -63,6 +77,16 @@ export async function inPage<T>({code}: Bundle, use: (page: Page) => Promise<T>)
     const result = await use(page);
     if (errors.length > 0) throw errors[0]!;
     return result;
+  });
+}
+
+async function inBrowser<T>(use: (page: Page) => Promise<T>): Promise<T> {
+  const browser: Browser = await chromium.launch({
+    executablePath: executable!,
+    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+  });
+  try {
+    return await use(await browser.newPage());
   } finally {
     await browser.close();
   }

@@ -41,19 +41,22 @@ test("an event file begins with its version and gives the scalars back", () => {
 
 test("a Chrome trace has complete events in microseconds on named tracks", () => {
   const trace = JSON.parse(
-    encodeChromeTrace([{name: "predict", track: "enclave", startMs: 1.5, durationMs: 0.0625, details: {step: 3}}]),
+    encodeChromeTrace([
+      {name: "load", track: "command", startMs: 0, durationMs: 1},
+      {name: "predict", track: "caller 1", startMs: 1.5, durationMs: 0.0625, details: {step: 3}},
+    ]),
   );
   const complete = trace.traceEvents.filter(({ph}: {ph: string}) => ph === "X");
   assert.deepEqual(complete, [
-    {ph: "X", name: "predict", cat: "enclave", pid: 1, tid: 2, ts: 1500, dur: 62.5, args: {step: 3}},
+    {ph: "X", name: "load", cat: "command", pid: 1, tid: 1, ts: 0, dur: 1000},
+    {ph: "X", name: "predict", cat: "caller 1", pid: 1, tid: 2, ts: 1500, dur: 62.5, args: {step: 3}},
   ]);
   const names = trace.traceEvents.filter(({name}: {name: string}) => name === "thread_name");
   assert.deepEqual(
     names.map(({tid, args}: {tid: number; args: {name: string}}) => [tid, args.name]),
     [
-      [1, "call"],
-      [2, "enclave"],
-      [3, "engine"],
+      [1, "command"],
+      [2, "caller 1"],
     ],
   );
 });
@@ -75,10 +78,15 @@ test("measuring adds nothing to the calls", async () => {
   let time = 0;
   const predict = async () => {
     time += 10;
-    return {engineMs: 2, enclaveMs: 4};
+    return {engineMs: 2, queueMs: 1, enclaveMs: 4};
   };
   const done: number[] = [];
-  const samples = await measure(predict, {iterations: 5, now: () => time, onProgress: (count) => done.push(count)});
+  const samples = await measure(predict, {
+    iterations: 5,
+    callers: 1,
+    now: () => time,
+    onProgress: (count) => done.push(count),
+  });
   assert.deepEqual(done, [1, 2, 3, 4, 5]);
   assert.deepEqual(
     samples.map(({startMs, callMs}) => [startMs, callMs]),
@@ -90,10 +98,37 @@ test("measuring adds nothing to the calls", async () => {
   assert.equal(summary.times.engineMs.p50, 2);
 });
 
+test("callers each wait for their answer before they ask again; a failure ends all of them", async () => {
+  let [time, waiting, most] = [0, 0, 0];
+  const predict = async () => {
+    most = Math.max(most, ++waiting);
+    await new Promise(setImmediate);
+    time += 1;
+    waiting--;
+    return {engineMs: 1, queueMs: 0, enclaveMs: 1};
+  };
+  const samples = await measure(predict, {iterations: 30, callers: 3, now: () => time});
+  assert.equal(most, 3);
+  assert.deepEqual([samples.length, summarise(samples).callers], [30, 3]);
+  for (const caller of [0, 1, 2]) {
+    const own = samples.filter((each) => each.caller === caller);
+    for (const [i, {startMs}] of own.entries()) {
+      if (i > 0) assert.ok(startMs >= own[i - 1]!.startMs + own[i - 1]!.callMs);
+    }
+  }
+  let calls = 0;
+  const failing = async () => {
+    if (++calls === 5) throw new Error("no more");
+    return predict();
+  };
+  await assert.rejects(measure(failing, {iterations: 1000, callers: 3, now: () => time}), /no more/);
+  assert.ok(calls < 10, `${calls} calls`);
+});
+
 test("traces of a run are a folder that TensorBoard and Chrome read", async () => {
   const parent = await mkdtemp(join(tmpdir(), "tf-trusted-"));
   try {
-    const samples = [{startMs: 0, callMs: 4, enclaveMs: 2, engineMs: 1}];
+    const samples = [{caller: 0, startMs: 0, callMs: 4, enclaveMs: 2, queueMs: 0.5, engineMs: 1}];
     const phases = [{name: "load", startMs: -10, durationMs: 5}];
     const files = await writeTraces(parent, "a/b", new Date(1_700_000_000_123), samples, phases);
     assert.equal(files.folder, join(parent, "a_b-2023-11-14T22-13-20Z"));
@@ -107,8 +142,11 @@ test("traces of a run are a folder that TensorBoard and Chrome read", async () =
       [
         ["load", -10_000, 5000],
         ["predict", 0, 4000],
+        ["wire", 0, 1000],
         ["enclave", 1000, 2000],
-        ["engine", 1500, 1000],
+        ["queue", 1000, 500],
+        ["compute", 1500, 1000],
+        ["wire", 3000, 1000],
       ],
     );
   } finally {

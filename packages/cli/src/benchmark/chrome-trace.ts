@@ -3,14 +3,10 @@
  * chrome://tracing and https://ui.perfetto.dev.
  */
 
-/** Where a span is drawn: one row each. */
-export const tracks = ["call", "enclave", "engine"] as const;
-
-export type Track = (typeof tracks)[number];
-
 export interface Span {
   readonly name: string;
-  readonly track: Track;
+  /** The row it is drawn in. Spans of a row lie apart or inside each other. */
+  readonly track: string;
   /** Milliseconds from any common start. */
   readonly startMs: number;
   readonly durationMs: number;
@@ -18,6 +14,7 @@ export interface Span {
 }
 
 export function encodeChromeTrace(spans: readonly Span[]): string {
+  const tracks = [...new Set(spans.map(({track}) => track))];
   const names = tracks.map((name, thread) => ({
     ph: "M",
     name: "thread_name",

@@ -1,20 +1,28 @@
-/** Timed predictions, one after another. */
+/** Timed predictions, by callers that each wait for an answer before they ask again. */
 import {type Percentiles, percentiles} from "./percentiles.ts";
 
 /** One prediction. All times in milliseconds. */
 export interface Sample {
+  /** From 0 on. */
+  readonly caller: number;
   /** Since the first timed prediction began. */
   readonly startMs: number;
   /** As the caller sees it: request, network, enclave, answer. */
   readonly callMs: number;
   /** From the arrival of the request in the enclave to its answer. */
   readonly enclaveMs: number;
+  /** Of that, before the engine began: reading the request, waiting for a turn. */
+  readonly queueMs: number;
   /** Time that the engine computed. */
   readonly engineMs: number;
 }
 
+export type Timings = Pick<Sample, "callMs" | "enclaveMs" | "queueMs" | "engineMs">;
+
 export interface MeasureOptions {
+  /** Of all callers together. */
   readonly iterations: number;
+  readonly callers: number;
   /** Milliseconds of a steady clock. */
   readonly now: () => number;
   readonly onProgress?: (done: number) => void;
@@ -29,33 +37,47 @@ export const measures = [
 
 export interface BenchmarkSummary {
   readonly iterations: number;
+  readonly callers: number;
   readonly times: Readonly<Record<(typeof measures)[number]["key"], Percentiles>>;
-  /** One at a time, so this is no measure of what the enclave can take. */
   readonly predictionsPerSecond: number;
 }
 
+/** In the order in which they began. A failed prediction ends all callers, and its error is thrown. */
 export async function measure(
-  predict: () => Promise<{readonly engineMs: number; readonly enclaveMs: number}>,
-  {iterations, now, onProgress = () => {}}: MeasureOptions,
+  predict: () => Promise<Omit<Timings, "callMs">>,
+  {iterations, callers, now, onProgress = () => {}}: MeasureOptions,
 ): Promise<readonly Sample[]> {
   const samples: Sample[] = [];
   const begin = now();
-  for (let i = 0; i < iterations; i++) {
-    const start = now();
-    const {engineMs, enclaveMs} = await predict();
-    const end = now();
-    samples.push({startMs: start - begin, callMs: end - start, enclaveMs, engineMs});
-    onProgress(i + 1);
-  }
-  return samples;
+  let begun = 0;
+  let failed = false;
+  const call = async (caller: number): Promise<void> => {
+    while (begun < iterations && !failed) {
+      begun++;
+      const start = now();
+      const {engineMs, queueMs, enclaveMs} = await predict();
+      samples.push({caller, startMs: start - begin, callMs: now() - start, enclaveMs, queueMs, engineMs});
+      onProgress(samples.length);
+    }
+  };
+  const all = Array.from({length: callers}, (_, caller) =>
+    call(caller).catch((error: unknown) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  const [failure] = (await Promise.allSettled(all)).filter(({status}) => status === "rejected");
+  if (failure !== undefined) throw (failure as PromiseRejectedResult).reason;
+  return samples.toSorted((a, b) => a.startMs - b.startMs);
 }
 
 export function summarise(samples: readonly Sample[]): BenchmarkSummary {
   const of = (key: (typeof measures)[number]["key"]): Percentiles => percentiles(samples.map((sample) => sample[key]));
-  const totalMs = samples.reduce((sum, {callMs}) => sum + callMs, 0);
+  const endMs = Math.max(...samples.map(({startMs, callMs}) => startMs + callMs));
   return {
     iterations: samples.length,
+    callers: new Set(samples.map(({caller}) => caller)).size,
     times: {engineMs: of("engineMs"), enclaveMs: of("enclaveMs"), callMs: of("callMs")},
-    predictionsPerSecond: (samples.length / totalMs) * 1000,
+    predictionsPerSecond: (samples.length / endMs) * 1000,
   };
 }

@@ -48,20 +48,30 @@ function scalarEvents(startedMs: number, samples: readonly Sample[]) {
 }
 
 function phaseSpans(phases: readonly Phase[]): readonly Span[] {
-  return phases.map(({name, startMs, durationMs}) => ({name, track: "call", startMs, durationMs}));
+  return phases.map(({name, startMs, durationMs}) => ({name, track: "command", startMs, durationMs}));
 }
 
 /**
- * The enclave tells how long it took, not when: its clock isn't ours. Its span is drawn in the middle of the call, and the
- * engine's in the middle of that.
+ * The enclave tells how long it took, not when: its clock isn't ours. Its span is drawn in the middle of the call; what is
+ * left of the call on both sides is the wire.
  */
-function sampleSpans({startMs, callMs, enclaveMs, engineMs}: Sample, step: number): readonly Span[] {
-  const enclaveStart = startMs + Math.max(0, callMs - enclaveMs) / 2;
-  const engineStart = enclaveStart + Math.max(0, enclaveMs - engineMs) / 2;
-  const details = {step};
+function sampleSpans({caller, startMs, callMs, enclaveMs, queueMs, engineMs}: Sample, step: number): readonly Span[] {
+  const wireMs = Math.max(0, callMs - enclaveMs) / 2;
+  const enclaveStart = startMs + wireMs;
+  const track = `caller ${caller + 1}`;
+  const span = (name: string, start: number, durationMs: number): Span => ({
+    name,
+    track,
+    startMs: start,
+    durationMs,
+    details: {step},
+  });
   return [
-    {name: "predict", track: "call", startMs, durationMs: callMs, details},
-    {name: "enclave", track: "enclave", startMs: enclaveStart, durationMs: enclaveMs, details},
-    {name: "engine", track: "engine", startMs: engineStart, durationMs: engineMs, details},
+    span("predict", startMs, callMs),
+    span("wire", startMs, wireMs),
+    span("enclave", enclaveStart, enclaveMs),
+    span("queue", enclaveStart, queueMs),
+    span("compute", enclaveStart + queueMs, engineMs),
+    span("wire", enclaveStart + enclaveMs, wireMs),
   ];
 }

@@ -1,12 +1,9 @@
 /** Flags that `run` and `bench` share, and what they do with them. */
 import {basename, extname} from "node:path";
-import type {EnclaveConnection, PredictRequest} from "@tf-trusted/client";
 import {parseAddress, parseShapeRequest, parseTags, wholeNumber} from "../arguments.ts";
-import {measure, summarise} from "../benchmark/measure.ts";
-import type {BenchmarkReport} from "../benchmark/render.ts";
-import {type Phase, writeTraces} from "../benchmark/write-traces.ts";
+import type {Phase} from "../benchmark/write-traces.ts";
 import {CliError} from "../cli-error.ts";
-import type {Context, Flags, FlagValues} from "../command.ts";
+import type {Flags, FlagValues} from "../command.ts";
 import {readInputFile} from "../files.ts";
 import type {InputFile} from "../model/prepare-inputs.ts";
 
@@ -67,9 +64,6 @@ export function traceLabel(modelName: string | undefined, path: string | undefin
 export const defaultIterations = 100;
 export const defaultTraceFolder = "traces";
 
-/** As many as it takes for V8 and the engine to settle. */
-export const warmUpCalls = 10;
-
 /** Throws `CLI_POLICY_NEEDED` and `CLI_USAGE` before anything else is done. */
 export function checkServerFlags({server, policy}: FlagValues<typeof serverFlags>): void {
   if (server !== undefined && policy === undefined) {
@@ -112,36 +106,4 @@ export class PhaseClock {
   before(origin: number): readonly Phase[] {
     return this.#phases.map(({name, start, end}) => ({name, startMs: start - origin, durationMs: end - start}));
   }
-}
-
-/** Times predictions and writes the traces, in a folder whose name begins with `label`. */
-export async function runBenchmark(
-  connection: EnclaveConnection,
-  call: PredictRequest,
-  label: string,
-  flags: FlagValues<typeof benchmarkFlags>,
-  clock: PhaseClock,
-  {progress}: Context,
-): Promise<BenchmarkReport> {
-  const iterations = flags.iterations ?? defaultIterations;
-  progress.step("Measuring");
-  const predict = async () => (await connection.predictDetailed(call)).timings;
-  await clock.time("warm up", async () => {
-    for (let i = 0; i < warmUpCalls; i++) await predict();
-  });
-  const startedAt = new Date();
-  const origin = performance.now();
-  const samples = await measure(predict, {
-    iterations,
-    now: () => performance.now(),
-    onProgress: (done) => progress.detail(`${done} of ${iterations}`),
-  });
-  const traces = await writeTraces(
-    flags["trace-dir"] ?? defaultTraceFolder,
-    label,
-    startedAt,
-    samples,
-    clock.before(origin),
-  );
-  return {summary: summarise(samples), warmUp: warmUpCalls, traces};
 }

@@ -1,6 +1,7 @@
 /** `tf-trusted run`: a model and an array in, a prediction out, through an enclave that was verified first. */
 import {formatTensor, type Tensor, writeNpy, writeNpz} from "@tf-trusted/tensor";
 import {benchmarkToJson, renderBenchmark} from "../benchmark/render.ts";
+import {runBenchmark} from "../benchmark/run-benchmark.ts";
 import {CliError} from "../cli-error.ts";
 import {defineCommand, type FlagValues} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
@@ -19,7 +20,6 @@ import {
   inputFlags,
   PhaseClock,
   readInputFiles,
-  runBenchmark,
   serverFlags,
   traceLabel,
 } from "./prediction-flags.ts";
