@@ -1,6 +1,6 @@
 /** The whole command in a cold process, beside a cold process that only reads the file. */
 import {spawn} from "node:child_process";
-import {mkdtempSync, rmSync, statSync} from "node:fs";
+import {mkdtempSync, readdirSync, rmSync, statSync} from "node:fs";
 import {tmpdir} from "node:os";
 import {join} from "node:path";
 import {fileURLToPath} from "node:url";
@@ -26,16 +26,28 @@ export interface ColdMeasurement {
 
 const command = fileURLToPath(new URL("../../../packages/cli/bin/tf-trusted.js", import.meta.url));
 
-/** By turns, `rounds` times. */
+const readAll = "const all = process.argv.slice(1).map((path) => require('node:fs').readFileSync(path))";
+
+/** Of a file or a folder; by turns, `rounds` times. */
 export async function measureCold(file: string, rounds: number): Promise<ColdMeasurement> {
   const folder = mkdtempSync(join(tmpdir(), "tf-trusted-bench-"));
+  const files = statSync(file).isDirectory()
+    ? readdirSync(file, {withFileTypes: true, recursive: true}).flatMap((entry) =>
+        entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
+      )
+    : [file];
   try {
     const runs = {convert: [] as ColdRun[], read: [] as ColdRun[]};
     for (let round = 0; round < rounds; round++) {
-      runs.read.push(await runNode(["-e", "require('node:fs').readFileSync(process.argv[1])", file]));
+      runs.read.push(await runNode(["-e", readAll, ...files]));
       runs.convert.push(await runNode([command, "convert", file, "--output-file", join(folder, "model.tflite")]));
     }
-    return {file, fileBytes: statSync(file).size, convert: middle(runs.convert), read: middle(runs.read)};
+    return {
+      file,
+      fileBytes: files.reduce((sum, each) => sum + statSync(each).size, 0),
+      convert: middle(runs.convert),
+      read: middle(runs.read),
+    };
   } finally {
     rmSync(folder, {recursive: true, force: true});
   }

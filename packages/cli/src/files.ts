@@ -1,10 +1,11 @@
 /** Files, with coded errors that say what the system said. */
 import {lstat, mkdir, open, readFile, realpath, rename, rm, stat} from "node:fs/promises";
 import {dirname} from "node:path";
+import {bytesOf, type LazyBytes} from "@tf-trusted/tensor";
 import {CliError} from "./cli-error.ts";
 
 /** A file's content, whole or as consecutive parts. */
-type FileData = string | Uint8Array | readonly Uint8Array[];
+type FileData = string | Uint8Array | readonly (Uint8Array | LazyBytes)[];
 
 /** Throws `CLI_FILE_READ`. */
 export async function readInputFile(path: string): Promise<Uint8Array> {
@@ -84,7 +85,7 @@ async function writeAndClose(path: string, data: FileData, flags: string, mode: 
   const file = await open(path, flags, mode);
   try {
     for (const part of typeof data === "string" || data instanceof Uint8Array ? [data] : data) {
-      await file.writeFile(part);
+      await file.writeFile(typeof part === "string" ? part : bytesOf(part));
     }
   } finally {
     // A network file system may refuse only now, which must not be lost.

@@ -1,5 +1,5 @@
 /** The pipeline: read → import → passes → lower → passes → emit. */
-import type {Tensor} from "@tf-trusted/tensor";
+import type {LazyBytes, Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel, writeModel, writeModelParts} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
 import {findCut} from "./cut.ts";
@@ -77,7 +77,7 @@ export interface ConvertResult {
   /** A `.tflite` file. For a `.tflite` source, the source itself. Put together when it is asked for. */
   readonly model: Uint8Array;
   /** The same file as consecutive parts, for writing a large one out without a copy of its weights. */
-  readonly parts: readonly Uint8Array[];
+  readonly parts: readonly (Uint8Array | LazyBytes)[];
   /** What is in the file. */
   readonly tflite: TfliteModel;
   readonly report: ConvertReport;

@@ -5,6 +5,7 @@
  * sizes tensors during the run (docs/findings.md).
  */
 import {
+  type BufferData,
   operatorVersion,
   type Subgraph,
   type TfliteModel,
@@ -29,7 +30,7 @@ class Copier {
   readonly #index: number;
   readonly #model: TfliteModel;
   readonly #graph: Subgraph;
-  readonly #buffers: Uint8Array[];
+  readonly #buffers: BufferData[];
   readonly #codes: TfliteModel["operatorCodes"][number][];
   readonly #tensors: TfliteTensor[];
   readonly #operators: TfliteOperator[];

@@ -3,6 +3,7 @@ export type {Complex, Element} from "./element.ts";
 export {TensorError, tensorErrors} from "./errors.ts";
 export {type FormatOptions, formatTensor} from "./format.ts";
 export {bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16} from "./half.ts";
+export {bytesOf, isLazyBytes, type LazyBytes} from "./lazy-bytes.ts";
 export type {ElementInput, Nested, NestedInput} from "./nested.ts";
 export {type ReadNpyOptions, readNpy, type WriteNpyOptions, writeNpy} from "./npy.ts";
 export type {FixedWidth} from "./npy-strings.ts";

@@ -4,6 +4,7 @@ import {castElements} from "./cast.ts";
 import {type DataArray, type DataOf, type DType, dtypes, isDType, viewAs} from "./dtype.ts";
 import {type Element, readElement} from "./element.ts";
 import {TensorError} from "./errors.ts";
+import {bytesOf, type LazyBytes} from "./lazy-bytes.ts";
 import {encodeElements, flatten, inferDType, type Nested, type NestedInput, nest} from "./nested.ts";
 import {elementCount, formatShape, type Shape} from "./shape.ts";
 import {checkStrings, decodeStrings} from "./strings.ts";
@@ -25,18 +26,26 @@ export interface TensorFromOptions<D extends DType> {
 export class Tensor<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
-  /** A Uint8Array, over the same memory, where a Buffer was given: methods of the two differ (`slice` copies or not). */
-  readonly bytes: Uint8Array;
+  /**
+   * A Uint8Array, over the same memory, where a Buffer was given: methods of the two differ (`slice` copies or not). Where
+   * they are lazy, made anew.
+   */
+  declare readonly bytes: Uint8Array;
   /** Number of elements. */
   readonly size: number;
   #data: DataOf<D> | undefined;
+  readonly #lazy: LazyBytes | undefined;
 
   /**
    * Checks that the bytes are a tensor: their number, that bools are 0 or 1, that int4s are -8 to 7, and the packing of
    * strings. Throws `TENSOR_DTYPE`, `TENSOR_SHAPE`, `TENSOR_SIZE`, `TENSOR_VALUE` and `TENSOR_STRINGS`.
    */
-  constructor(dtype: D, shape: Shape, bytes: Uint8Array) {
+  constructor(dtype: D, shape: Shape, data: Uint8Array | LazyBytes) {
     checkDType(dtype);
+    const isLazy =
+      !(data instanceof Uint8Array) && dtypes[dtype].bytes !== null && dtype !== "bool" && dtype !== "int4";
+    // What has to be looked at to be checked isn't worth being lazy about.
+    const bytes = isLazy ? data : bytesOf(data);
     const size = elementCount(shape);
     const each = dtypes[dtype].bytes;
     if (each !== null && size * each !== bytes.length) {
@@ -46,13 +55,18 @@ export class Tensor<D extends DType = DType> {
         {details: {dtype, shape, found: bytes.length}},
       );
     }
-    if (dtype === "string") checkStrings(bytes, size);
-    if (dtype === "bool") checkBytes(bytes, (byte) => byte <= 1, "bool takes 0 and 1");
-    if (dtype === "int4") checkBytes(bytes, (byte) => byte <= 7 || byte >= 0xf8, "int4 takes -8 to 7");
     this.dtype = dtype;
     this.shape = Object.freeze([...shape]);
-    this.bytes = asUint8Array(bytes);
     this.size = size;
+    if (bytes instanceof Uint8Array) {
+      if (dtype === "string") checkStrings(bytes, size);
+      if (dtype === "bool") checkBytes(bytes, (byte) => byte <= 1, "bool takes 0 and 1");
+      if (dtype === "int4") checkBytes(bytes, (byte) => byte <= 7 || byte >= 0xf8, "int4 takes -8 to 7");
+      this.bytes = asUint8Array(bytes);
+    } else {
+      this.#lazy = bytes;
+      Object.defineProperty(this, "bytes", {enumerable: true, get: () => bytesOf(bytes)});
+    }
     Object.freeze(this);
   }
 
@@ -86,8 +100,14 @@ export class Tensor<D extends DType = DType> {
    * are their bits (`float16ToNumber`), complex numbers pairs, strings the packed bytes.
    */
   get data(): DataOf<D> {
+    if (this.#lazy) return viewAs(this.dtype, this.bytes);
     this.#data ??= viewAs(this.dtype, this.bytes);
     return this.#data;
+  }
+
+  /** The bytes as they were given: for who wants to hand lazy ones on. */
+  get lazyBytes(): Uint8Array | LazyBytes {
+    return this.#lazy ?? this.bytes;
   }
 
   /** All elements in row-major order. Throws `TENSOR_UTF8` for strings that aren't text. */
@@ -117,7 +137,7 @@ export class Tensor<D extends DType = DType> {
         `${formatShape(this.shape)} has ${this.size} elements, ${formatShape(shape)} has ${elementCount(shape)}`,
       );
     }
-    return new Tensor(this.dtype, shape, this.bytes);
+    return new Tensor(this.dtype, shape, this.lazyBytes);
   }
 
   /**

@@ -2,9 +2,10 @@
  * Shapes of all tensors of a graph for given input shapes, without running it (specs/litert.md §5.2 (b)). Shape operands
  * that the graph computes from shapes are evaluated; what depends on other data is reported as dynamic, with the reason.
  */
+import {bytesOf} from "@tf-trusted/tensor";
 import {MAX_RANK} from "./check/tensors.ts";
 import {elements} from "./element-bytes.ts";
-import type {Subgraph, TfliteModel, TfliteOperator, TfliteTensor} from "./model.ts";
+import type {BufferData, Subgraph, TfliteModel, TfliteOperator, TfliteTensor} from "./model.ts";
 import {defaultOptions, optionsTableOf} from "./schema/schema.ts";
 import {type Callees, controlRules, type InferredShape, isDynamic, type Known} from "./shapes/control.ts";
 import {convShapes} from "./shapes/conv.ts";
@@ -290,12 +291,13 @@ const largestValue: Readonly<Record<string, number>> = {
   float32: Number.MAX_VALUE,
 };
 
-function constantValue({type, shape}: TfliteTensor, data: Uint8Array): Value | undefined {
+function constantValue({type, shape}: TfliteTensor, buffer: BufferData): Value | undefined {
   const count = elements(shape);
   if (count > MAX_VALUE_ELEMENTS) return undefined;
   if (count === 0) return [];
   const read = elementReaders[type];
-  if (read === undefined || data.length !== count * read.bytes) return undefined;
+  if (read === undefined || buffer.length !== count * read.bytes) return undefined;
+  const data = bytesOf(buffer);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const value = Array.from({length: count}, (_, index) => read.get(view, index * read.bytes));
   return value.every((each) => !Number.isInteger(each) || Number.isSafeInteger(each)) ? value : undefined;

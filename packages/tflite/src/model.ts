@@ -3,7 +3,7 @@
  * Field names follow the official schema in camelCase; defaults are filled in by the reader.
  */
 
-import type {DType} from "@tf-trusted/tensor";
+import type {DType, LazyBytes} from "@tf-trusted/tensor";
 
 /** `TensorType` of the schema, in the project's dtype names; `resource` and `variant` are internal to a graph. */
 export type TfliteType = DType | "resource" | "variant" | "uint4" | "int2" | "float8_e4m3fn" | "float8_e5m2";
@@ -91,13 +91,16 @@ export interface SignatureDef {
   readonly outputs: readonly {readonly name: string; readonly tensor: number}[];
 }
 
+/** Weights; those of a model that is being made may be lazy. */
+export type BufferData = Uint8Array | LazyBytes;
+
 export interface TfliteModel {
   readonly version: number;
   readonly description: string;
   readonly operatorCodes: readonly OperatorCode[];
   readonly subgraphs: readonly Subgraph[];
   /** `buffers[0]` is empty. The reader gives views into the file. A constant without elements has an empty one, too. */
-  readonly buffers: readonly Uint8Array[];
+  readonly buffers: readonly BufferData[];
   readonly metadata: readonly {readonly name: string; readonly buffer: number}[];
   readonly signatures: readonly SignatureDef[];
 }

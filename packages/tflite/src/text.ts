@@ -2,8 +2,9 @@
  * A model as text, a line a tensor use: for `inspect`, goldens, and reading. Constants are shown by type, shape and, up to
  * eight elements of integers, by value; weights never.
  */
+import {bytesOf} from "@tf-trusted/tensor";
 import {elements} from "./element-bytes.ts";
-import type {OptionValue, Subgraph, TfliteModel, TfliteOperator, TfliteTensor} from "./model.ts";
+import type {BufferData, OptionValue, Subgraph, TfliteModel, TfliteOperator, TfliteTensor} from "./model.ts";
 import {defaultOptions} from "./schema/schema.ts";
 import {declaredShape} from "./specialise.ts";
 
@@ -68,10 +69,11 @@ function printOperand(model: TfliteModel, tensor: TfliteTensor | undefined, at: 
 }
 
 /** Shapes, axes, sizes: integers that aren't quantised weights. */
-function smallIntegers({type, shape, quantization}: TfliteTensor, data: Uint8Array): string | undefined {
+function smallIntegers({type, shape, quantization}: TfliteTensor, buffer: BufferData): string | undefined {
   if (quantization !== undefined) return undefined;
   const width = type === "int32" ? 4 : type === "int64" ? 8 : 0;
-  if (width === 0 || elements(shape) > 8 || data.length !== elements(shape) * width) return undefined;
+  if (width === 0 || elements(shape) > 8 || buffer.length !== elements(shape) * width) return undefined;
+  const data = bytesOf(buffer);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   return Array.from({length: elements(shape)}, (_, index) =>
     width === 4 ? view.getInt32(index * 4, true) : view.getBigInt64(index * 8, true),

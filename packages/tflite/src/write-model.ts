@@ -6,6 +6,7 @@
 import type {DecodedTable, DecodedUnion} from "./flatbuffer/reader.ts";
 import {encodeFlatbuffer, encodeFlatbufferParts} from "./flatbuffer/writer.ts";
 import type {
+  BufferData,
   Options,
   Quantization,
   SignatureDef,
@@ -27,7 +28,7 @@ export function writeModel(model: TfliteModel): Uint8Array {
 }
 
 /** The same file as consecutive parts, for writing it out: large weights are the model's own bytes, not copies. */
-export function writeModelParts(model: TfliteModel): readonly Uint8Array[] {
+export function writeModelParts(model: TfliteModel): readonly BufferData[] {
   return encodeFlatbufferParts("Model", FILE_IDENTIFIER, modelTable(model));
 }
 

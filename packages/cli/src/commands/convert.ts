@@ -2,6 +2,7 @@
 import {join} from "node:path";
 import type {Change, QuantisationReport} from "@tf-trusted/convert";
 import type {JsonValue} from "@tf-trusted/core";
+import {defaultLimits} from "@tf-trusted/litert";
 import {oneOf, parseShapeRequest, parseTags, positiveNumber, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {type Context, defineCommand} from "../command.ts";
@@ -122,9 +123,17 @@ export const convertCommand = defineCommand({
         ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
         ...(flags.quantize !== undefined && {quantize: flags.quantize}),
         ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
+        // The file may be for another engine.
+        maxModelBytes: 2 ** 31,
       },
     );
     const {parts, sourceBytes, report, convertMs, inputs, outputs, signatures} = opened;
+    const notes = [
+      ...report.notes,
+      ...(report.modelBytes > defaultLimits.maxModelBytes
+        ? [`the enclave's engine takes at most ${formatBytes(defaultLimits.maxModelBytes)}; this file is for others`]
+        : []),
+    ];
     const dumped = await writeDumps(flags["dump-passes"], dumps);
     await writeOutputFile(target, parts);
     const tolerance = flags.tolerance ?? defaultTolerances[flags.quantize ?? "float32"];
@@ -147,7 +156,7 @@ export const convertCommand = defineCommand({
         sourceOperators: report.sourceOperators,
         operators: report.operators,
         changes: report.changes.map(({effect, what, nodes}) => ({effect, what, nodes})),
-        notes: report.notes,
+        notes,
         ...(report.quantisation && {quantisation: quantisationJson(report.quantisation)}),
         dumps: dumped,
         ...(check && {check: checkToJson(check, tolerance)}),
@@ -172,7 +181,7 @@ export const convertCommand = defineCommand({
           `${style.bold("operators")}  ${listOperators(report.operators)}`,
           ...renderChanges(report.changes, style),
           ...(report.quantisation ? [renderQuantisation(report.quantisation, style)] : []),
-          ...report.notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
+          ...notes.map((note) => `${style.yellow("note")} ${printable(note)}`),
           ...(check ? ["", renderCheck(check, tolerance, style)] : []),
           ...(dumped.length > 0 ? [`${style.dim(`${dumped.length} dumps of passes in ${flags["dump-passes"]}`)}`] : []),
         ];

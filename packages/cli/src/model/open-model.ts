@@ -23,6 +23,7 @@ import {
 } from "@tf-trusted/convert";
 import {openFolder, sourceOfFile} from "@tf-trusted/convert/node";
 import {admitParsed, defaultLimits, type Signature, type TensorSpec} from "@tf-trusted/litert";
+import type {LazyBytes} from "@tf-trusted/tensor";
 import type {ShapeRequest} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {isFolder, readInputFile} from "../files.ts";
@@ -69,7 +70,7 @@ export interface OpenedModel {
   /** A `.tflite` file; put together when it is asked for. */
   readonly model: Uint8Array;
   /** The same file as consecutive parts. */
-  readonly parts: readonly Uint8Array[];
+  readonly parts: readonly (Uint8Array | LazyBytes)[];
   readonly sourceBytes: number;
   readonly report: ConvertReport;
   readonly convertMs: number;
@@ -84,7 +85,10 @@ export interface OpenedModel {
 }
 
 /** What commands may tell the conversion. */
-export type OpenOptions = Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType" | "reference">;
+export interface OpenOptions extends Pick<ConvertOptions, "dumpPass" | "quantize" | "ioType" | "reference"> {
+  /** Of the `.tflite` file. Default: what the enclave's engine takes. */
+  readonly maxModelBytes?: number;
+}
 
 /**
  * Reads, converts, and checks the result as the enclave's engine will. Throws `CLI_FILE_READ`, `CLI_FILE_KIND`,
@@ -132,7 +136,7 @@ async function openFile(
     ...(requests.length > 0 && {inputs: requests}),
     ...(!isTflite && wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
   });
-  const opened = describeOpened(path, bytes.length, converted, wishes.signature, started);
+  const opened = describeOpened(path, bytes.length, converted, wishes.signature, started, options);
   if (isTflite) checkWishes(opened.inputs, wishes);
   return opened;
 }
@@ -151,7 +155,7 @@ async function openTfjs(
   const hasShapes = wishes.shapes.length > 0 || wishes.batchSize !== undefined;
   const inputs = hasShapes ? shapeRequests((await inspectTfjs(files, asked)).inputs, wishes) : asked.inputs;
   const converted = await convertTfjs(files, {...options, ...asked, ...(inputs && {inputs})});
-  return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started);
+  return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started, options);
 }
 
 async function openKeras(
@@ -170,7 +174,7 @@ async function openKeras(
       shapeRequests(inputs, wishes).flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]])),
     ),
   });
-  return describeOpened(path, bytes.length, converted, converted.signature.name, started);
+  return describeOpened(path, bytes.length, converted, converted.signature.name, started, options);
 }
 
 /** What was converted, checked as the engine will. */
@@ -180,9 +184,10 @@ function describeOpened(
   converted: ConvertResult,
   wanted: string | undefined,
   started: number,
+  {maxModelBytes = defaultLimits.maxModelBytes}: OpenOptions,
 ): OpenedModel {
   const {parts, tflite, report, reference} = converted;
-  const admitted = admitParsed(tflite, report.modelBytes, defaultLimits, "wasm");
+  const admitted = admitParsed(tflite, report.modelBytes, {...defaultLimits, maxModelBytes}, "wasm");
   const signatures: readonly SignaturePorts[] = admitted.signatures.map(toPorts);
   const {name, inputs, outputs} = chooseSignature(signatures, wanted);
   return {
@@ -232,7 +237,7 @@ async function openSavedModel(
     signature: signatures,
     shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
   });
-  return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started);
+  return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started, options);
 }
 
 /** The one with these tags; else that for serving, or the first. Throws `CLI_SIGNATURE`. */

@@ -59,8 +59,9 @@ export function gatherElements(tensor: Tensor, shape: readonly number[], source:
   }
   const width = dtypes[tensor.dtype].bytes!;
   const out = new Uint8Array(count * width);
-  if (width === 4 && tensor.bytes.byteOffset % 4 === 0) {
-    const from = new Uint32Array(tensor.bytes.buffer, tensor.bytes.byteOffset, tensor.size);
+  const {bytes} = tensor;
+  if (width === 4 && bytes.byteOffset % 4 === 0) {
+    const from = new Uint32Array(bytes.buffer, bytes.byteOffset, tensor.size);
     const to = new Uint32Array(out.buffer);
     for (let i = 0; i < count; i++) {
       const at = source(i);
@@ -69,7 +70,7 @@ export function gatherElements(tensor: Tensor, shape: readonly number[], source:
   } else {
     for (let i = 0; i < count; i++) {
       const at = source(i);
-      for (let b = 0; at >= 0 && b < width; b++) out[i * width + b] = tensor.bytes[at * width + b]!;
+      for (let b = 0; at >= 0 && b < width; b++) out[i * width + b] = bytes[at * width + b]!;
     }
   }
   return new Tensor(tensor.dtype, shape, out);
@@ -128,7 +129,25 @@ export function broadcastStrides(shape: readonly number[], target: readonly numb
   return target.map((_, axis) => (axis < shift || shape[axis - shift] === 1 ? 0 : strides[axis - shift]!));
 }
 
+/** Large ones are transposed when somebody reads them: all weights twice would be most of a conversion's memory. */
 export function transposeTensor(tensor: Tensor, permutation: readonly number[]): Tensor {
+  const {lazyBytes: source, dtype} = tensor;
+  if (source.length < lazyFromBytes || dtype === "string") return transposeNow(tensor, permutation);
+  return new Tensor(
+    dtype,
+    permutation.map((axis) => tensor.shape[axis]!),
+    {
+      length: source.length,
+      source,
+      how: `${dtype}[${tensor.shape}] by ${permutation}`,
+      make: () => transposeNow(tensor, permutation).bytes,
+    },
+  );
+}
+
+const lazyFromBytes = 2 ** 20;
+
+function transposeNow(tensor: Tensor, permutation: readonly number[]): Tensor {
   const strides = stridesOf(tensor.shape);
   const shape = permutation.map((axis) => tensor.shape[axis]!);
   if (dtypes[tensor.dtype].bytes === 4 && tensor.size > 0) {

@@ -1,8 +1,7 @@
 /** Equal constants are kept once, and equal computations done once (specs/convert.md §4.20). */
 
-import {equalBytes} from "@tf-trusted/core";
 import type {Tensor} from "@tf-trusted/tensor";
-import {hashBytes} from "../bytes/hash.ts";
+import {hashBytes, sameBytes} from "../bytes/hash.ts";
 import {rewriteGraph} from "../ir/builder.ts";
 import {type Node, originOf, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
@@ -24,9 +23,9 @@ export const dedupe: Pass = {
       if (node.op === "input" || node.regions || random.test(node.op)) return undefined;
       if (node.op === "const") {
         const value = node.attributes.value as Tensor;
-        const key = `${value.dtype}[${value.shape}]${hashBytes(value.bytes)}${scalesOf(node)}`;
+        const key = `${value.dtype}[${value.shape}]${hashBytes(value.lazyBytes)}${scalesOf(node)}`;
         const same = constants.get(key);
-        const found = same?.find((each) => equalBytes(each.value.bytes, value.bytes));
+        const found = same?.find((each) => sameBytes(each.value.lazyBytes, value.lazyBytes));
         if (found) {
           tally("duplicates removed", originOf(node));
           return [refTo(found.node.name)];

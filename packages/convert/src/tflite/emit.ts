@@ -1,6 +1,5 @@
 /** A graph of the `tfl` dialect → a TfliteModel. */
-import {equalBytes} from "@tf-trusted/core";
-import type {Tensor} from "@tf-trusted/tensor";
+import type {LazyBytes, Tensor} from "@tf-trusted/tensor";
 import {
   type Options,
   type OptionValue,
@@ -14,7 +13,7 @@ import {
   type TfliteTensor,
   type TfliteType,
 } from "@tf-trusted/tflite";
-import {hashBytes} from "../bytes/hash.ts";
+import {hashBytes, sameBytes} from "../bytes/hash.ts";
 import {isKnown, isStatic, toNumbers} from "../ir/dims.ts";
 import {
   type Attributes,
@@ -72,8 +71,8 @@ function shapeClaims(signatures: readonly NamedGraph[]): Uint8Array {
 
 /** What all subgraphs share: buffers, operator codes, and the list of subgraphs itself. */
 class ModelEmitter {
-  readonly #buffers: Uint8Array[] = [new Uint8Array(0)];
-  readonly #bufferIndices = new Map<Uint8Array, number>();
+  readonly #buffers: (Uint8Array | LazyBytes)[] = [new Uint8Array(0)];
+  readonly #bufferIndices = new Map<Uint8Array | LazyBytes, number>();
   readonly #bufferHashes = new Map<number, readonly number[]>();
   readonly #codes: {builtin: string; version: number}[] = [];
   readonly #subgraphs: (Subgraph | undefined)[] = [];
@@ -111,15 +110,15 @@ class ModelEmitter {
 
   /** Equal values, as in the parts of a loop, are stored once. */
   buffer(value: Tensor): number {
-    const known = this.#bufferIndices.get(value.bytes);
+    const known = this.#bufferIndices.get(value.lazyBytes);
     if (known !== undefined) return known;
     const bytes = packed(value);
     const hash = hashBytes(bytes);
     const candidates = this.#bufferHashes.get(hash) ?? [];
-    const same = candidates.find((each) => equalBytes(this.#buffers[each]!, bytes));
+    const same = candidates.find((each) => sameBytes(this.#buffers[each]!, bytes));
     const index = same ?? this.#buffers.push(bytes) - 1;
     if (same === undefined) this.#bufferHashes.set(hash, [...candidates, index]);
-    this.#bufferIndices.set(value.bytes, index);
+    this.#bufferIndices.set(value.lazyBytes, index);
     return index;
   }
 
@@ -221,8 +220,8 @@ function toFile({scale, zero, axis}: IrQuantisation): Quantization {
 }
 
 /** int4 is two elements a byte in files, low nibble first. */
-function packed(value: Tensor): Uint8Array {
-  if (value.dtype !== "int4") return value.bytes;
+function packed(value: Tensor): Uint8Array | LazyBytes {
+  if (value.dtype !== "int4") return value.lazyBytes;
   return Uint8Array.from(
     {length: Math.ceil(value.size / 2)},
     (_, i) => (value.bytes[2 * i]! & 15) | (((value.bytes[2 * i + 1] ?? 0) & 15) << 4),

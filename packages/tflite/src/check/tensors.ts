@@ -1,4 +1,5 @@
 /** Tensors by themselves: shapes, sizes, constants, quantisation (specs/litert.md §4, §10.2). */
+import {bytesOf} from "@tf-trusted/tensor";
 import {elements, tensorBytes} from "../element-bytes.ts";
 import type {TfliteLimits} from "../limits.ts";
 import type {Quantization, TfliteModel, TfliteTensor} from "../model.ts";
@@ -75,7 +76,7 @@ function checkConstant(model: TfliteModel, tensor: TfliteTensor, place: Place, f
     return;
   }
   if (tensor.type === "string") {
-    const problem = stringPackingProblem(data, elements(tensor.shape));
+    const problem = stringPackingProblem(bytesOf(data), elements(tensor.shape));
     if (problem !== undefined) findings.add(model, "CONSTANT", place, problem);
     return;
   }

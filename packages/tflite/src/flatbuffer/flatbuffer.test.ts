@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
 import {concatBytes} from "@tf-trusted/core";
+import {bytesOf} from "@tf-trusted/tensor";
 import fc from "fast-check";
 import {tableRows} from "../gen/schema-data.ts";
 import {readModel} from "../read-model.ts";
@@ -49,7 +50,7 @@ test("large runs of bytes come last, as parts that aren't copied", () => {
         large,
       );
       const bytes = encodeFlatbuffer("Model", "TFL3", model);
-      assert.deepEqual(concatBytes(...parts), bytes);
+      assert.deepEqual(concatBytes(...parts.map(bytesOf)), bytes);
       assert.deepEqual(plain(decode(bytes)), plain(withDefaults("Model", model)));
     }),
   );

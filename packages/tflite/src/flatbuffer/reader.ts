@@ -5,6 +5,7 @@
  * Structures may be shared, which a hostile file can use to make a small file decode to a huge value: a budget of
  * decoded bytes, proportional to the file's size, ends that.
  */
+import type {LazyBytes} from "@tf-trusted/tensor";
 import {
   type EnumSchema,
   type FieldSchema,
@@ -30,6 +31,7 @@ export type Decoded =
   | boolean
   | string
   | Uint8Array
+  | LazyBytes
   | readonly Decoded[]
   | DecodedTable
   | DecodedUnion

@@ -4,6 +4,7 @@
  * of its own, so that they need not be copied. The layout runs twice, first to measure, then into a buffer of exactly
  * that size.
  */
+import {bytesOf, isLazyBytes, type LazyBytes} from "@tf-trusted/tensor";
 import {type FieldSchema, type Kind, type ScalarName, scalars, type TableSchema, tables} from "../schema/schema.ts";
 import {TfliteError} from "../tflite-error.ts";
 import type {Decoded, DecodedTable, DecodedUnion} from "./reader.ts";
@@ -23,14 +24,18 @@ export function encodeFlatbuffer(root: string, identifier: string, value: Decode
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
-    bytes.set(part, at);
+    bytes.set(bytesOf(part), at);
     at += part.length;
   }
   return bytes;
 }
 
-/** The same as consecutive parts: large runs of bytes are those of `value`, not copies. */
-export function encodeFlatbufferParts(root: string, identifier: string, value: DecodedTable): readonly Uint8Array[] {
+/** The same as consecutive parts: large runs of bytes are those of `value`, not copies, and lazy ones stay lazy. */
+export function encodeFlatbufferParts(
+  root: string,
+  identifier: string,
+  value: DecodedTable,
+): readonly (Uint8Array | LazyBytes)[] {
   const measure = new Layout(undefined);
   measure.file(root, identifier, value);
   if (measure.end > MAX_FILE_BYTES) {
@@ -47,7 +52,7 @@ export function encodeFlatbufferParts(root: string, identifier: string, value: D
 interface Part {
   /** The offset that points to them. */
   readonly from: number;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | LazyBytes;
   readonly align: number;
 }
 
@@ -75,7 +80,7 @@ class Layout {
   }
 
   /** Writes the head; gives what follows it. */
-  file(root: string, identifier: string, value: DecodedTable): readonly Uint8Array[] {
+  file(root: string, identifier: string, value: DecodedTable): readonly (Uint8Array | LazyBytes)[] {
     this.end = 8;
     this.#bytes?.set(this.#encoder.encode(identifier), 4);
     this.#pointAt(0, this.#table(tables.get(root)!, value, root));
@@ -85,7 +90,7 @@ class Layout {
   }
 
   /** Before the bytes, what aligns them and says how many they are; behind them, what makes the file's end even. */
-  #place({from, bytes, align}: Part): readonly Uint8Array[] {
+  #place({from, bytes, align}: Part): readonly (Uint8Array | LazyBytes)[] {
     const at = lengthPlace(this.end, align);
     this.#pointAt(from, at);
     const before = new Uint8Array(at + 4 - this.end);
@@ -159,7 +164,7 @@ class Layout {
       bytes: 4,
       write: (at) => void later.push(() => this.#pointAt(at, child())),
     });
-    if (type.kind === "bytes" && value instanceof Uint8Array && value.length >= PART_BYTES) {
+    if (type.kind === "bytes" && (isLazyBytes(value) || (value instanceof Uint8Array && value.length >= PART_BYTES))) {
       const {align} = type;
       return [{id, bytes: 4, write: (from) => void this.#parts.push({from, bytes: value, align})}];
     }

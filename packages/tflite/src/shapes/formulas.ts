@@ -8,6 +8,7 @@
  * Symbols are bound by the shapes of the inputs, where they stand alone. A file may claim anything: whoever uses a formula
  * compares what comes out of a run with it.
  */
+import {bytesOf} from "@tf-trusted/tensor";
 import type {TfliteModel} from "../model.ts";
 import type {Shapes} from "../specialise.ts";
 import type {Shape} from "./rule.ts";
@@ -53,7 +54,7 @@ function readClaims({metadata, buffers}: TfliteModel, signature: string): ShapeC
   if (bytes === undefined || bytes.length > maxBytes) return undefined;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder("utf-8", {fatal: true}).decode(bytes));
+    parsed = JSON.parse(new TextDecoder("utf-8", {fatal: true}).decode(bytesOf(bytes)));
   } catch {
     // Metadata that isn't ours under our name claims nothing.
     return undefined;
