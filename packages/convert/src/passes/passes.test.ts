@@ -463,6 +463,20 @@ y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
   },
   {
     pass: "outputs",
+    name: "a constant beside an empty input waits for nothing: such an input has no element to wait for",
+    before: `graph\ninput "x" = x:0\noutput "y" = c:0\nx = input() : float32[0,2]
+c = const() {value: float32[2] <0, 0>} : float32[2]\n`,
+    after: `graph
+input "x" = x:0
+output "y" = y/copy:0
+x = input() : float32[0,2]
+c = const() {value: float32[2] <0, 0>} : float32[2]
+y/copy/always = const() {value: bool[] #01} : bool[]
+y/copy = tfl.SELECT_V2(y/copy/always:0, c:0, c:0) : float32[2]
+`,
+  },
+  {
+    pass: "outputs",
     name: "an output that is computed stays",
     before: `${io}y = tfl.RELU(x:0) : float32[x.0,2]\n`,
   },
