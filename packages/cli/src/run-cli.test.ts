@@ -230,5 +230,5 @@ test("convert --quantize tells what it did, and --check compares real numbers", 
   assert.match(weights.stdout, /quantised {2}constants: 1 int8/);
   const alone = await run(["convert", net, "--output-file", target, "--io-type", "int8"]);
   assert.equal(alone.code, 2);
-  assert.match(alone.stderr, /--io-type needs --quantize keep/);
+  assert.match(alone.stderr, /--io-type int8 needs --quantize keep/);
 });

@@ -3,7 +3,7 @@ import type {LazyBytes, Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel, writeModel, writeModelParts} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
 import {findCut} from "./cut.ts";
-import {evaluateGraph} from "./evaluate/evaluate-graph.ts";
+import {evaluateSource, type IoType} from "./io-type.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, type Graph, indexOf, nodeOf, type Port, type Quantisation, type ValueDType} from "./ir/graph.ts";
 import {sameGraph} from "./ir/same-graph.ts";
@@ -12,11 +12,10 @@ import {verifyGraph} from "./ir/verify.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
 import {lowerGraph} from "./lower/index.ts";
 import {tfTable} from "./ops/tf/index.ts";
-import {lastPasses, type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
+import {lastPasses, narrowingPasses, type Pass, runPass, sourcePasses, targetPasses} from "./passes/index.ts";
 import {tallyOf} from "./passes/narrow.ts";
 import {describeQuantisation, type QuantisationReport, quantisationNotes} from "./quantise/describe.ts";
 import {type Quantize, quantisePasses} from "./quantise/index.ts";
-import type {IoType} from "./quantise/interface.ts";
 import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
@@ -49,8 +48,9 @@ export interface ConvertOptions {
    */
   readonly quantize?: Quantize;
   /**
-   * With `quantize: "keep"`: the dtype of inputs and outputs that the graph rounds to levels. Their scale and zero are in
-   * the signature. Default: float32, quantised inside.
+   * The dtypes of inputs and outputs. `source` (default): those of the source graph, with casts where the file computes in
+   * others. `float32`: no float64, float16, bfloat16 or complex128. `int8`, `uint8`: besides, with `quantize: "keep"`, levels
+   * where the graph rounds inputs and outputs to such; their scale and zero are in the signature.
    */
   readonly ioType?: IoType;
   /** Keeps the source graph, so that the result's `reference` can compute what TensorFlow would. Default: false. */
@@ -86,8 +86,8 @@ export interface ConvertResult {
   /** All of the file. */
   readonly signatures: readonly ConvertedSignature[];
   /**
-   * The outputs of the first signature's source graph for given inputs, by name, from the reference evaluator; there if
-   * `reference` was asked for and the source isn't TensorFlow Lite already. Throws `CONVERT_NO_REFERENCE`, `CONVERT_INPUT_SHAPE`, and
+   * The outputs of the first signature's source graph for given inputs, by name, from the reference evaluator, with floats
+   * of the file's dtypes (levels as the float32 that they stand for); there if `reference` was asked for and the source isn't TensorFlow Lite already. Throws `CONVERT_NO_REFERENCE`, `CONVERT_INPUT_SHAPE`, and
    * `CONVERT_SHAPE` where the inputs don't fit.
    */
   readonly reference?: (inputs: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
@@ -200,7 +200,9 @@ export function convertSources(
     },
     signature: signatures[0]!,
     signatures,
-    ...(options.reference && {reference: (inputs) => evaluateGraph(first.source.graph, inputs)}),
+    ...(options.reference && {
+      reference: (inputs) => evaluateSource(first.source.graph, options.ioType ?? "source", inputs),
+    }),
   };
 }
 
@@ -252,7 +254,8 @@ function finishGraph(
   /** A function of its own, so that weights from before a pass aren't held longer than they are needed. */
   function lowerSource(): {readonly graph: Graph; readonly notes: readonly string[]} {
     checkNamed(source.graph, "import");
-    const prepared = run(source.graph, [...quantisation.first, ...sourcePasses]);
+    const passes = (options.ioType ?? "source") === "source" ? sourcePasses : narrowingPasses;
+    const prepared = run(source.graph, [...quantisation.first, ...passes]);
     if (options.float64 === "refuse" && rounded > 0) {
       throw new ConvertError(
         "CONVERT_PRECISION",

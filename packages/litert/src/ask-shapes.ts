@@ -17,6 +17,7 @@ import type {AdmittedModel} from "./admission.ts";
 import {elementTypes} from "./element-types.ts";
 import type {Limits} from "./engine.ts";
 import {LitertError} from "./litert-error.ts";
+import {pruned, withGraph} from "./pruned.ts";
 import {shapeOperands} from "./settle-shapes.ts";
 import {type FixedFile, fixShapes} from "./specialise.ts";
 
@@ -171,22 +172,6 @@ function decisive(
     );
 }
 
-/** Operators of the subgraph that `outputs` need, and no others. */
-function pruned(model: TfliteModel, subgraph: number, outputs: readonly number[]): TfliteModel {
-  const graph = model.subgraphs[subgraph]!;
-  const needed = new Set(outputs);
-  const operators = graph.operators
-    .slice()
-    .reverse()
-    .filter((operator) => {
-      const isNeeded = operator.outputs.some((tensor) => needed.has(tensor));
-      if (isNeeded) for (const tensor of operator.inputs) needed.add(tensor);
-      return isNeeded;
-    })
-    .reverse();
-  return withGraph(model, subgraph, {...graph, operators, outputs});
-}
-
 /** `operator` gone, its outputs constants. */
 function answered(
   model: TfliteModel,
@@ -217,8 +202,4 @@ function fed(model: TfliteModel, subgraph: number, tensor: number, {shape, bytes
     inputs: each.inputs.map((input) => (input === tensor ? tensors.length - 1 : input)),
   }));
   return pruned(withGraph({...model, buffers}, subgraph, {...graph, tensors, operators}), subgraph, graph.outputs);
-}
-
-function withGraph(model: TfliteModel, subgraph: number, graph: Subgraph): TfliteModel {
-  return {...model, subgraphs: model.subgraphs.map((each, at) => (at === subgraph ? graph : each))};
 }

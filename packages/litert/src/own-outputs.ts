@@ -12,18 +12,31 @@ import {
   type TfliteOperator,
   type TfliteTensor,
 } from "@tf-trusted/tflite";
-import {LitertError} from "./litert-error.ts";
 import {isAllocatedInRun} from "./settle-shapes.ts";
+import {delayName, shapeReaders} from "./without-empty.ts";
 
 /** Dtypes that EQUAL compares. */
 const comparable: ReadonlySet<string> = new Set(["float32", "int8", "int16", "int32", "int64", "uint8", "bool"]);
 
+export interface OwnedModel {
+  readonly model: TfliteModel;
+  /** Subgraphs that got one more input, their last: `delayName`. */
+  readonly delayed: ReadonlySet<number>;
+}
+
 /**
- * Adds copies where outputs need them, in each of `subgraphs` (those that signatures name), whose shapes are fixed. The
- * values are not changed. Throws `UNSUPPORTED_OP` where no input can keep a copy from being computed too early.
+ * Adds copies where outputs need them, in each of `subgraphs` (those that signatures name), whose shapes are fixed; and an
+ * input where there is none that keeps a copy from being computed too early. The values are not changed.
  */
-export function ownOutputs(model: TfliteModel, subgraphs: ReadonlySet<number>): TfliteModel {
-  return [...subgraphs].reduce((changed, index) => new Copier(changed, index).run(), model);
+export function ownOutputs(model: TfliteModel, subgraphs: ReadonlySet<number>): OwnedModel {
+  const delayed = new Set<number>();
+  const owned = [...subgraphs].reduce((changed, index) => {
+    const copier = new Copier(changed, index);
+    const result = copier.run();
+    if (copier.isDelayed) delayed.add(index);
+    return result;
+  }, model);
+  return {model: owned, delayed};
 }
 
 class Copier {
@@ -34,6 +47,7 @@ class Copier {
   readonly #codes: TfliteModel["operatorCodes"][number][];
   readonly #tensors: TfliteTensor[];
   readonly #operators: TfliteOperator[];
+  #delay: number | undefined;
 
   constructor(model: TfliteModel, index: number) {
     this.#model = model;
@@ -43,6 +57,11 @@ class Copier {
     this.#codes = [...model.operatorCodes];
     this.#tensors = [...this.#graph.tensors];
     this.#operators = [...this.#graph.operators];
+  }
+
+  /** Whether there is one more input. */
+  get isDelayed(): boolean {
+    return this.#delay !== undefined;
   }
 
   run(): TfliteModel {
@@ -58,7 +77,14 @@ class Copier {
       return tensor;
     });
     if (copies.every((tensor, at) => tensor === outputs[at])) return this.#model;
-    const graph = {...this.#graph, tensors: this.#tensors, operators: this.#operators, outputs: copies};
+    const added = this.#delay === undefined ? [] : [this.#delay];
+    const graph = {
+      ...this.#graph,
+      tensors: this.#tensors,
+      operators: this.#operators,
+      inputs: [...inputs, ...added],
+      outputs: copies,
+    };
     return {
       ...this.#model,
       buffers: this.#buffers,
@@ -69,6 +95,7 @@ class Copier {
         const named = new Map<number, number>();
         return {
           ...signature,
+          inputs: [...signature.inputs, ...added.map((tensor) => ({name: delayName, tensor}))],
           outputs: signature.outputs.map(({name, tensor}) => {
             // A tensor that a signature names more often than the graph does has its last place there.
             const places = outputs.flatMap((each, at) => (each === tensor ? [copies[at]!] : []));
@@ -108,10 +135,8 @@ class Copier {
   #condition(): number {
     const input = this.#graph.inputs.find((tensor) => comparable.has(this.#tensors[tensor]!.type));
     if (input === undefined) {
-      throw new LitertError(
-        "UNSUPPORTED_OP",
-        "an output is a constant and no input is of a type that could delay it; expected outputs that are computed from inputs",
-      );
+      this.#delay ??= this.#tensors.push({name: delayName, type: "bool", shape: [], buffer: 0}) - 1;
+      return this.#delay;
     }
     const {name, shape} = this.#tensors[input]!;
     const equal = this.#emit("EQUAL", [input, input], {name: `${name}/equal`, type: "bool", shape, buffer: 0});
@@ -136,6 +161,3 @@ class Copier {
     return index;
   }
 }
-
-/** What the engine computes from shapes alone. */
-const shapeReaders: ReadonlySet<string> = new Set(["SHAPE", "RANK"]);

@@ -11,6 +11,7 @@ import {LitertError} from "./litert-error.ts";
 import {ownOutputs} from "./own-outputs.ts";
 import {settleShapes} from "./settle-shapes.ts";
 import type {FixedSignature, FixedTensor} from "./wasm/instance.ts";
+import {withoutEmpty} from "./without-empty.ts";
 
 /** A file that may be compiled. `signatures[i]` is absent where signature i keeps dimensions open in it. */
 export interface FixedFile {
@@ -63,7 +64,8 @@ export function fixShapes(
       outputs: graph.outputs.map(shapeOf),
     });
     const {model: settledShapes, settled} = settleShapes(fixed, place.subgraph, inference);
-    const settledModel = ownOutputs(settledShapes, fixedSubgraphs(admitted, index));
+    const called = fixedSubgraphs(admitted, index);
+    const {model: settledModel, delayed} = ownOutputs(withoutEmpty(settledShapes, called), called);
     // Kernels' known faults depend on shapes (broadcasting), so they are looked for only here.
     refuseFindings(checkKernels(settledModel));
     checkMemory(computedBytes(settledModel), admitted.fileBytes, limits);
@@ -71,11 +73,12 @@ export function fixShapes(
       file: writeModel(settledModel),
       reusable: settled,
       signatures: signatures.map((signature, at) => {
-        const {key} = places[at]!;
-        if (at === index) return fixedSignature(key, signature, inputs, outputs);
+        const {key, subgraph} = places[at]!;
+        const file = {key, ...(delayed.has(subgraph) && {isDelayed: true})};
+        if (at === index) return fixedSignature(file, signature, inputs, outputs);
         if (!isFixed(signature)) return undefined;
         return fixedSignature(
-          key,
+          file,
           signature,
           signature.inputs.map(({shape}) => shape),
           signature.outputs.map(({shape}) => shape),
@@ -107,12 +110,12 @@ export function checkMemory(tensorBytes: number, fileBytes: number, limits: Limi
 }
 
 function fixedSignature(
-  key: string | undefined,
+  file: Pick<FixedSignature, "key" | "isDelayed">,
   {inputs, outputs}: {readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[]},
   inputShapes: Shapes,
   outputShapes: Shapes,
 ): FixedSignature {
   const fix = (specs: readonly TensorSpec[], shapes: Shapes): readonly FixedTensor[] =>
     specs.map(({name, dtype}, at) => ({name, type: elementTypes[dtype]!, dims: shapes[at]!}));
-  return {key, inputs: fix(inputs, inputShapes), outputs: fix(outputs, outputShapes)};
+  return {...file, inputs: fix(inputs, inputShapes), outputs: fix(outputs, outputShapes)};
 }

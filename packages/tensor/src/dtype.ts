@@ -62,6 +62,11 @@ export function isDType(name: string): name is DType {
   return Object.hasOwn(dtypes, name);
 }
 
+/** The least and the greatest value of an integer type; bigints where it has 64 bits. `undefined` for other types. */
+export function integerRange(dtype: DType): readonly [number | bigint, number | bigint] | undefined {
+  return (dtypes as Readonly<Record<DType, DTypeRow>>)[dtype].range;
+}
+
 /** `bytes` as the typed array of `dtype`: a view, or a copy where the bytes aren't aligned for one. */
 export function viewAs<D extends DType>(dtype: D, bytes: Uint8Array): DataOf<D> {
   const array: ArrayType<DataArray> = dtypes[dtype].array;

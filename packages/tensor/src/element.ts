@@ -1,5 +1,5 @@
 /** One element at a time: JavaScript values in and out of the typed arrays of each dtype. */
-import {type DataArray, type DType, dtypes} from "./dtype.ts";
+import {type DataArray, type DType, integerRange} from "./dtype.ts";
 import {TensorError} from "./errors.ts";
 import {bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16} from "./half.ts";
 import {stringAt} from "./strings.ts";
@@ -83,7 +83,7 @@ function toFloat(dtype: DType, index: number, value: unknown): number {
 }
 
 function toInteger(dtype: DType, index: number, value: unknown): number | bigint {
-  const [least, greatest] = (dtypes as Record<DType, {range?: readonly (number | bigint)[]}>)[dtype].range!;
+  const [least, greatest] = integerRange(dtype)!;
   const wanted = `${dtype} takes whole numbers from ${least} to ${greatest}`;
   if (typeof value !== "number" && typeof value !== "bigint") throw badElement(index, describe(value), wanted);
   if (typeof value === "number" && !Number.isInteger(value)) throw badElement(index, "not a whole number", wanted);

@@ -1,4 +1,4 @@
-export {type DataArray, type DataOf, type DType, dtypes, isDType} from "./dtype.ts";
+export {type DataArray, type DataOf, type DType, dtypes, integerRange, isDType} from "./dtype.ts";
 export type {Complex, Element} from "./element.ts";
 export {TensorError, tensorErrors} from "./errors.ts";
 export {type FormatOptions, formatTensor} from "./format.ts";

@@ -27,6 +27,8 @@ export interface Case {
   readonly tol: {readonly abs: number; readonly rel: number};
   readonly compare?: "values" | "shape";
   readonly expect_error?: string;
+  /** What Google's converter makes of it: `ok` where LiteRT then gives the golden. */
+  readonly litert?: string;
 }
 
 export function casesOf(kind: string): readonly Case[] {

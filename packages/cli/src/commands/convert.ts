@@ -16,7 +16,7 @@ import {formatBytes, formatMs, formatShape} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
 import {readInputFiles} from "./prediction-flags.ts";
 
-const parseIoType = oneOf("float32", "int8", "uint8");
+const parseIoType = oneOf("source", "float32", "int8", "uint8");
 const parseQuantize = oneOf("weights", "float16", "keep");
 
 export const convertCommand = defineCommand({
@@ -59,10 +59,10 @@ export const convertCommand = defineCommand({
       help: "weights: int8 weights; float16: float16 weights; keep: int8 arithmetic of fake quantisation",
     },
     "io-type": {
-      value: "int8|uint8|float32",
+      value: "source|float32|int8|uint8",
       parse: parseIoType,
-      help: "with --quantize keep: the dtype of inputs and outputs",
-      byDefault: "float32",
+      help: "of inputs and outputs: the graph's, float32 for all floats, or (with --quantize keep) levels",
+      byDefault: "source",
     },
     check: {help: "run the source graph and the result on the same inputs, and report the largest difference"},
     "input-file": {
@@ -97,10 +97,11 @@ export const convertCommand = defineCommand({
     const {print, progress} = context;
     const target = flags["output-file"];
     if (target === undefined) throw new CliError("CLI_USAGE", "convert needs --output-file FILE");
-    if (flags["io-type"] !== undefined && flags.quantize !== "keep")
+    const ioType = flags["io-type"];
+    if ((ioType === "int8" || ioType === "uint8") && flags.quantize !== "keep")
       throw new CliError(
         "CLI_USAGE",
-        "--io-type needs --quantize keep: without it there are no levels for inputs and outputs",
+        `--io-type ${ioType} needs --quantize keep: without it there are no levels for inputs and outputs`,
       );
     if (!flags.check && (flags["input-file"].length > 0 || flags.tolerance !== undefined)) {
       throw new CliError("CLI_USAGE", "--input-file and --tolerance are for --check");
@@ -122,7 +123,7 @@ export const convertCommand = defineCommand({
         reference: flags.check === true,
         ...(flags["dump-passes"] !== undefined && {dumpPass: (name, text) => dumps.push([name, text])}),
         ...(flags.quantize !== undefined && {quantize: flags.quantize}),
-        ...(flags["io-type"] !== undefined && {ioType: flags["io-type"]}),
+        ...(ioType !== undefined && {ioType}),
         // The file may be for another engine.
         maxModelBytes: 2 ** 31,
       },

@@ -3,16 +3,18 @@ import {isKnown} from "../ir/dims.ts";
 import type {Ref} from "../ir/graph.ts";
 import type {Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 
+const hint = '; with ioType: "float32" (--io-type float32) inputs and outputs are complex64';
+
 const part =
   (op: "REAL" | "IMAG"): Lowering =>
   ({inputs: [x], types: [type]}, b) => {
-    if (b.dtype(x!) !== "complex64") return b.refuse(`parts of ${b.dtype(x!)}`);
+    if (b.dtype(x!) !== "complex64") return b.refuse(`parts of ${b.dtype(x!)}${hint}`);
     return b.raw(op, [x!], {}, [{dtype: "float32", shape: type!.shape}])[0]!;
   };
 
 /** Pairs of floats are complex numbers, bit by bit. */
 const join: Lowering = ({inputs: [re, im], types: [type]}, b) => {
-  if (type!.dtype !== "complex64") return b.refuse(`numbers of ${type!.dtype}`);
+  if (type!.dtype !== "complex64") return b.refuse(`numbers of ${type!.dtype}${hint}`);
   const shape = type!.shape ?? b.refuse("the rank of its parts isn't known");
   const zero = b.mul(b.add(re!, im!), b.scalar(0));
   const wide = (x: Ref) => b.reshape(b.rank(x) === shape.length ? x : b.add(x, zero), shape);

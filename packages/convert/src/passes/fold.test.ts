@@ -111,3 +111,46 @@ test("nothing large is made of something small", () => {
     [3, 5, 7],
   );
 });
+
+test("of nothing: what is empty by its shape, and what is computed from it", () => {
+  const folded = (lines: string) => {
+    const graph = runPass(fold, parseGraph(`graph\ninput "x" = x:0\noutput "y" = y:0\n${lines}\n`), () => {});
+    assert.deepEqual(
+      graph.inputs.map(({ref}) => ref),
+      ["x:0"],
+    );
+    const node = graph.nodes.find((each) => `${each.name}:0` === graph.outputs[0]!.ref);
+    const value = constantOf(node);
+    return value && [value.shape, value.values()];
+  };
+  const rows = "x = input() : float32[0,2]\na = const() {value: int32[1] <0>} : int32[1]";
+  const reduced = (op: string, source = rows, dtype = "float32") =>
+    folded(`${source}\ny = tf.${op}(x:0, a:0) : ${dtype}[2]`);
+  assert.deepEqual(reduced("Sum"), [[2], [0, 0]]);
+  assert.deepEqual(reduced("Prod"), [[2], [1, 1]]);
+  assert.deepEqual(reduced("Mean"), [[2], [Number.NaN, Number.NaN]]);
+  assert.deepEqual(reduced("Max"), [[2], [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]]);
+  assert.deepEqual(reduced("Max", rows.replace("float32", "int32"), "int32"), [[2], [-(2 ** 31), -(2 ** 31)]]);
+  assert.deepEqual(reduced("Min", rows.replace("float32", "int64"), "int64"), [[2], [2n ** 63n - 1n, 2n ** 63n - 1n]]);
+  assert.deepEqual(
+    folded(
+      "x = input() : float32[2,0]\nb = const() {value: float32[0,1] #} : float32[0,1]\ny = tf.MatMul(x:0, b:0) : float32[2,1]",
+    ),
+    [
+      [2, 1],
+      [0, 0],
+    ],
+  );
+  const sliced =
+    "x = input() : float32[3]\nb = const() {value: int32[1] <2>} : int32[1]\nz = const() {value: int32[1] <0>} : int32[1]\n";
+  assert.deepEqual(folded(`${sliced}s = tf.Slice(x:0, b:0, z:0) : float32[0]\ny = tf.Exp(s:0) : float32[0]`), [
+    [0],
+    [],
+  ]);
+  assert.equal(
+    folded(
+      "x = input() : float32[n,2]\na = const() {value: int32[1] <0>} : int32[1]\ny = tf.Sum(x:0, a:0) : float32[2]",
+    ),
+    undefined,
+  );
+});

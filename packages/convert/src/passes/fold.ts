@@ -1,8 +1,9 @@
 /**
  * Constant folding: nodes of constant inputs are computed by the reference evaluator, and integer values that follow from
- * shapes become constants (specs/convert.md §4.10). What would grow beyond a megabyte is left to the run time.
+ * shapes become constants (specs/convert.md §4.10). So does what is empty by its shape: the engine takes no tensors without
+ * elements, and a sum over none is 0. What would grow beyond a megabyte is left to the run time.
  */
-import type {Tensor} from "@tf-trusted/tensor";
+import {dtypes, isDType, Tensor} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {isStatic} from "../ir/dims.ts";
 import {type Graph, type Node, originOf, type TensorType} from "../ir/graph.ts";
@@ -26,14 +27,14 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
     if (row === undefined || !isCandidate(node, b)) return undefined;
     const site = b.site(node.op, node.inputs, node.attributes, node.origin ?? node.name);
     const types = row.infer(site);
-    const known = types.map(valueOfType);
+    const known = types.map((type) => valueOfType(type) ?? emptyOf(type));
     const values = known.every((value) => value !== undefined) ? (known as Tensor[]) : evaluate();
     if (values === undefined) return undefined;
     tally("constants folded", originOf(node));
     return values.map((value, i) => b.constant(value, i === 0 ? `${node.name}/value` : `${node.name}/value_${i}`));
 
     function evaluate(): Tensor[] | undefined {
-      const inputs = site.constants;
+      const inputs = site.constants.map((constant, i) => constant ?? emptyOf(site.inputs[i]!));
       if (row!.evaluate === undefined || !inputs.every((each) => each !== undefined)) return undefined;
       if (!types.every((type) => isStatic(type.shape) && isBounded(type, inputs as Tensor[]))) return undefined;
       if ((row!.cost?.(site, inputs as Tensor[], types) ?? 0) > maxFoldedSteps) return undefined;
@@ -42,11 +43,19 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
   });
 }
 
-/** What is computed, or follows from shapes: has constants only, or integers as its result. */
+/** What is computed, or follows from shapes: has constants only, or integers or nothing as its result. */
 function isCandidate(node: Node, b: Rewriter): boolean {
-  if (node.outputs.every(({dtype}) => dtype === "int32" || dtype === "int64")) return true;
-  return node.inputs.every((ref) => ref === "" || b.producer(ref)?.op === "const");
+  const follows = (type: TensorType) => type.dtype === "int32" || type.dtype === "int64" || isEmpty(type);
+  if (node.outputs.every(follows)) return true;
+  return node.inputs.every((ref) => ref === "" || b.producer(ref)?.op === "const" || isEmpty(b.type(ref)));
 }
+
+/** Whether it has no elements, whatever is computed. */
+const isEmpty = ({dtype, shape}: TensorType): boolean =>
+  isStatic(shape) && shape.includes(0) && isDType(dtype) && dtypes[dtype].bytes !== null;
+
+const emptyOf = (type: TensorType): Tensor | undefined =>
+  isEmpty(type) ? new Tensor(type.dtype as Tensor["dtype"], type.shape as number[], new Uint8Array(0)) : undefined;
 
 function isBounded(type: TensorType, inputs: readonly Tensor[]): boolean {
   return sizeOfType(type) <= Math.max(maxFoldedBytes, ...inputs.map((input) => 2 * input.bytes.length));

@@ -8,7 +8,8 @@ import {fuseActivations, fuseBias} from "./fuse.ts";
 import {layout} from "./layout.ts";
 import {lists} from "./lists.ts";
 import {loopVariables} from "./loop-variables.ts";
-import {narrow} from "./narrow.ts";
+import {narrow, narrowInterface} from "./narrow.ts";
+import {narrowIndices} from "./narrow-indices.ts";
 import {outputs} from "./outputs.ts";
 import type {Pass} from "./pass.ts";
 import {patterns} from "./patterns.ts";
@@ -19,7 +20,7 @@ import {sinkReshapes} from "./sink-reshapes.ts";
 import {transposes} from "./transposes.ts";
 import {unroll} from "./unroll.ts";
 
-export const sourcePasses: readonly Pass[] = [
+const passesWith = (narrowing: Pass): readonly Pass[] => [
   prune,
   forward,
   fold,
@@ -33,7 +34,7 @@ export const sourcePasses: readonly Pass[] = [
   loopVariables,
   fold,
   prune,
-  narrow,
+  narrowing,
   complexParts,
   prune,
   fold,
@@ -51,9 +52,16 @@ export const sourcePasses: readonly Pass[] = [
   prune,
 ];
 
+export const sourcePasses = passesWith(narrow);
+
+/** {@link sourcePasses} that narrow the graph's inputs and outputs, too. */
+export const narrowingPasses = passesWith(narrowInterface);
+
 export const targetPasses: readonly Pass[] = [
   prune,
   dedupe,
+  narrowIndices,
+  prune,
   reshapes,
   prune,
   fuseBias,

@@ -78,9 +78,12 @@ class Copier extends GraphBuilder {
     return this.op("tfl.SELECT_V2", [condition, ref, ref], {}, {name: `${name}/copy`, types: [type]});
   }
 
-  /** any element of the first input, or true. */
+  /** any element of the first input that has one, or true. */
   #alwaysTrue(name: string, always: Ref): Ref {
-    const input = this.#graph.inputs.find((port) => castable.has(this.type(port.ref).dtype));
+    const input = this.#graph.inputs.find(({ref}) => {
+      const {dtype, shape} = this.type(ref);
+      return castable.has(dtype) && !shape?.includes(0);
+    });
     if (input === undefined) return always;
     const {dtype} = this.type(input.ref);
     const emit = (op: string, inputs: readonly Ref[], attributes: Attributes, type: TensorType) =>

@@ -450,6 +450,74 @@ y = tfl.RELU(c:0) : float32[?,2]
 `,
   },
   {
+    pass: "narrow",
+    name: "bits of an input are its own, those of what is computed in another dtype are marked to be refused",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+output "z" = z:0
+x = input() : float16[2]
+y = tf.Bitcast(x:0) {type: "int16"} : int16[2]
+t = tf.Tanh(x:0) : float16[2]
+z = tf.Bitcast(t:0) {type: "int16"} : int16[2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y:0
+output "z" = z:0
+x = input() : float16[2]
+x/float32 = tf.Cast(x:0) {DstT: "float32", SrcT: "float16", Truncate: false} : float32[2]
+y = tf.Bitcast(x:0) {type: "int16"} : int16[2]
+t = tf.Tanh(x/float32:0) : float32[2]
+z = tf.Bitcast(t:0) {narrowed: true, type: "int16"} : int16[2]
+`,
+  },
+  {
+    pass: "narrow-indices",
+    name: "positions are int32 where they are read so, through what moves them",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[4,5]
+a = const() {value: int32[] <1>} : int32[]
+o = const() {value: int64[1] <1>} : int64[1] = (1)
+s = const() {value: int32[2] <2, 2>} : int32[2] = (2,2)
+m = tfl.ARG_MAX(x:0, a:0) {outputType: "INT64"} : int64[4]
+p = tfl.ADD(m:0, o:0) {fusedActivationFunction: "NONE"} : int64[4]
+r = tfl.RESHAPE(p:0, s:0) {newShape: [2, 2]} : int64[2,2]
+y = tfl.CAST(r:0) {inDataType: "INT64", outDataType: "INT32"} : int32[2,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y/RESHAPE:0
+x = input() : float32[4,5]
+a = const() {value: int32[] <1>} : int32[]
+s = const() {value: int32[2] <2, 2>} : int32[2] = (2,2)
+y/ARG_MAX = tfl.ARG_MAX(x:0, a:0) {outputType: "INT32"} : int32[4] @y
+y/const = const() {value: int32[1] <1>} : int32[1] = (1) @y
+y/ADD = tfl.ADD(y/ARG_MAX:0, y/const:0) {fusedActivationFunction: "NONE"} : int32[4] @y
+y/RESHAPE = tfl.RESHAPE(y/ADD:0, s:0) {newShape: [2, 2]} : int32[2,2] @y
+`,
+  },
+  {
+    pass: "narrow-indices",
+    name: "what else is read as int64, and int64 that comes from outside, is cast",
+    before: `graph
+input "x" = x:0
+input "i" = i:0
+output "y" = y:0
+output "m" = m:0
+output "z" = z:0
+x = input() : float32[4,5]
+i = input() : int64[4]
+a = const() {value: int32[] <1>} : int32[]
+m = tfl.ARG_MAX(x:0, a:0) {outputType: "INT64"} : int64[4]
+y = tfl.CAST(m:0) {inDataType: "INT64", outDataType: "INT32"} : int32[4]
+n = tfl.NEG(i:0) : int64[4]
+z = tfl.CAST(n:0) {inDataType: "INT64", outDataType: "INT32"} : int32[4]
+`,
+  },
+  {
     pass: "outputs",
     name: "an output that is an input is copied",
     before: `graph\ninput "x" = x:0\noutput "y" = x:0\nx = input() : float32[x.0,2]\n`,
@@ -459,6 +527,20 @@ output "y" = y/copy:0
 x = input() : float32[x.0,2]
 y/copy/always = const() {value: bool[] #01} : bool[]
 y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
+`,
+  },
+  {
+    pass: "outputs",
+    name: "a constant beside an empty input waits for nothing: such an input has no element to wait for",
+    before: `graph\ninput "x" = x:0\noutput "y" = c:0\nx = input() : float32[0,2]
+c = const() {value: float32[2] <0, 0>} : float32[2]\n`,
+    after: `graph
+input "x" = x:0
+output "y" = y/copy:0
+x = input() : float32[0,2]
+c = const() {value: float32[2] <0, 0>} : float32[2]
+y/copy/always = const() {value: bool[] #01} : bool[]
+y/copy = tfl.SELECT_V2(y/copy/always:0, c:0, c:0) : float32[2]
 `,
   },
   {

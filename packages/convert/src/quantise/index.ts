@@ -1,11 +1,12 @@
 /** What `quantize` asks for, as passes over the `tfl` dialect. */
+import {type IoType, isLevels} from "../io-type.ts";
 import {dedupe} from "../passes/dedupe.ts";
 import {forward} from "../passes/forward.ts";
 import {fuseBias} from "../passes/fuse.ts";
 import type {Pass} from "../passes/pass.ts";
 import {prune} from "../passes/prune.ts";
 import {float16Weights} from "./float16.ts";
-import {type IoType, quantisedInterface} from "./interface.ts";
+import {quantisedInterface} from "./interface.ts";
 import {quantiseOperators} from "./operators.ts";
 import {foldRanges, keepRanges} from "./ranges.ts";
 import {rescaleWeights} from "./rescale.ts";
@@ -30,7 +31,7 @@ export interface QuantisePasses {
 const none: QuantisePasses = {first: [], lowered: [], fused: []};
 
 /** The passes that options ask for. */
-export function quantisePasses(quantize: Quantize | undefined, ioType: IoType = "float32"): QuantisePasses {
+export function quantisePasses(quantize: Quantize | undefined, ioType: IoType = "source"): QuantisePasses {
   switch (quantize) {
     case undefined:
       return none;
@@ -39,7 +40,7 @@ export function quantisePasses(quantize: Quantize | undefined, ioType: IoType = 
     case "float16":
       return {...none, fused: [float16Weights, prune]};
     case "keep": {
-      const edges = ioType === "float32" ? [] : [quantisedInterface(ioType), prune];
+      const edges = isLevels(ioType) ? [quantisedInterface(ioType), prune] : [];
       return {
         first: [prune, forward, foldRanges, keepRanges],
         lowered: [prune, fuseBias, rescaleWeights],

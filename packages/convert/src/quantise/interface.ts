@@ -9,8 +9,6 @@ import {type Graph, type Node, nodeOf, type Port, type Quantisation, type Ref, r
 import type {Note, Pass} from "../passes/pass.ts";
 import {asUint8, sameLevels} from "./constants.ts";
 
-export type IoType = "float32" | "int8" | "uint8";
-
 export function quantisedInterface(dtype: "int8" | "uint8"): Pass {
   // What a loop's parts are called with isn't seen from outside.
   return {

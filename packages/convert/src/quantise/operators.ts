@@ -10,12 +10,13 @@
  *
  * What has no levels on all sides stays float. Products with weights are in products.ts.
  */
+
+import {type IoType, isLevels} from "../io-type.ts";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {type Graph, mapRegions, type Node, originOf, type Quantisation, type Ref, refTo} from "../ir/graph.ts";
 import type {OperatorTable} from "../ir/operators.ts";
 import {type Note, type Pass, runPass, type Tally} from "../passes/pass.ts";
 import {dequantised, emitQuantised, levelsAt, quantise, sameLevels, toLevels} from "./constants.ts";
-import type {IoType} from "./interface.ts";
 import {fixed, joins, levelCount, levelled, maxScaleRatio, moves, orders, weighted} from "./kernel-table.ts";
 import {affineInt8, type QuantisedTensor} from "./levels.ts";
 import {quantiseProduct} from "./products.ts";
@@ -34,7 +35,7 @@ export function quantiseOperators(ioType: IoType): Pass {
     regions: "own",
     run: (graph, tally, note) => {
       const inner = mapRegions(graph, (region) => runPass(quantiseOperators("float32"), region, tally, note));
-      return quantiseGraph(inner, ioType !== "float32", tally, note);
+      return quantiseGraph(inner, isLevels(ioType), tally, note);
     },
   };
 }

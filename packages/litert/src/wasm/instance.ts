@@ -22,6 +22,8 @@ export interface FixedTensor {
 export interface FixedSignature {
   /** Key in the file; `undefined` for a file without signatures. */
   readonly key: string | undefined;
+  /** Whether the file has one more input, which is true (`own-outputs.ts`). */
+  readonly isDelayed?: boolean;
   readonly inputs: readonly FixedTensor[];
   readonly outputs: readonly FixedTensor[];
 }

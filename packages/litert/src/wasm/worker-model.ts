@@ -16,6 +16,7 @@ import {fixCall} from "../fix-call.ts";
 import {compiledHeapBudget} from "../limits.ts";
 import {LitertError} from "../litert-error.ts";
 import {type FixedFile, isFixed} from "../specialise.ts";
+import {inputsInFile, isAnswered, outputsOfFile, signatureInFile} from "../without-empty.ts";
 import {type FixedSignature, Instance} from "./instance.ts";
 import type {ModuleFactory} from "./litert-module.ts";
 import type {Output} from "./messages.ts";
@@ -123,14 +124,15 @@ export class WorkerModel {
   ): Promise<{readonly outputs: readonly Output[]; readonly engineMs: number}> {
     const compiled = await this.#prepare(index, shapes, inputs);
     const fixed = compiled.signatures[index]!;
-    // LiteRT has no buffers of no bytes; there is nothing to compute.
-    if (fixed.outputs.every(({dims}) => dims.includes(0))) {
+    if (isAnswered(fixed)) {
       for (const bytes of inputs) bytes.fill(0);
       if (compiled.values === forOneCall) this.#drop(compiled);
       return {outputs: fixed.outputs.map(({dims}) => ({bytes: new Uint8Array(0), shape: dims})), engineMs: 0};
     }
     try {
-      const {outputs, engineMs} = await compiled.instance.run(index, fixed, inputs);
+      const file = signatureInFile(fixed);
+      const {outputs: given, engineMs} = await compiled.instance.run(index, file, inputsInFile(fixed, inputs));
+      const outputs = outputsOfFile(fixed, given, () => new Uint8Array(0));
       if (!compiled.reusable) {
         this.#compiled = this.#compiled.filter((each) => each !== compiled);
         if (compiled.values === "") this.#spent = {compiled, index, shapes};
@@ -214,7 +216,10 @@ export class WorkerModel {
   async #compile({file, signatures}: FixedFile): Promise<Instance> {
     const instance = await Instance.create(this.#factory, this.#binary);
     try {
-      await instance.compile(file, signatures);
+      await instance.compile(
+        file,
+        signatures.map((each) => each && signatureInFile(each)),
+      );
       return instance;
     } catch (error) {
       instance.wipe();
@@ -229,7 +234,8 @@ export class WorkerModel {
   async #ask(fixed: FixedFile, inputs: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
     const instance = await this.#compile(fixed);
     try {
-      const {outputs} = await instance.run(0, fixed.signatures[0]!, inputs);
+      const [signature] = fixed.signatures as [FixedSignature];
+      const {outputs} = await instance.run(0, signatureInFile(signature), inputsInFile(signature, inputs));
       return outputs[0]!;
     } finally {
       instance.wipe();
@@ -240,7 +246,8 @@ export class WorkerModel {
   async #probe(fixed: FixedFile, index: number): Promise<Shapes> {
     const instance = await this.#compile(fixed);
     try {
-      return await instance.probe(index, fixed.signatures[index]!);
+      const signature = fixed.signatures[index]!;
+      return outputsOfFile(signature, await instance.probe(index, signatureInFile(signature)), ({dims}) => dims);
     } finally {
       instance.wipe();
     }

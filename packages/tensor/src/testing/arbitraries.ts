@@ -1,6 +1,6 @@
 /** Random tensors for properties. */
 import fc from "fast-check";
-import {type DType, dtypes} from "../dtype.ts";
+import {type DType, dtypes, integerRange} from "../dtype.ts";
 import {encodeStrings} from "../strings.ts";
 import {Tensor} from "../tensor.ts";
 
@@ -29,8 +29,7 @@ function tensorOf(dtype: DType, shape: readonly number[]): fc.Arbitrary<Tensor> 
     const element = kind === "float" ? value : fc.record({re: value, im: value}, {noNullPrototype: true});
     return array<number | {re: number; im: number}>(element).map((values) => Tensor.from(values, {dtype, shape}));
   }
-  const range =
-    kind === "bool" ? [0, 1] : (dtypes as Record<string, {range?: readonly (number | bigint)[]}>)[dtype]!.range!;
+  const range = kind === "bool" ? [0, 1] : integerRange(dtype)!;
   const element = fc.bigInt(BigInt(range[0]!), BigInt(range[1]!));
   return array(element).map((values) => Tensor.from(kind === "bool" ? values.map(Boolean) : values, {dtype, shape}));
 }

@@ -70,8 +70,10 @@ const scalarOf = (tensor: Tensor | undefined, fallback: number): number => (tens
 
 /** How many results an operator has: a fixed number where they are padded. */
 function resultCount(site: Site): Dim {
-  if (!booleanAttribute(site, "pad_to_max_output_size")) return unknownDim;
   const count = integersOf(site, 2)?.[0];
+  if (!booleanAttribute(site, "pad_to_max_output_size")) {
+    return site.inputs[0]!.shape?.[0] === 0 || count === 0 ? 0 : unknownDim;
+  }
   if (count !== undefined && count < 0) throw failAt(site, "CONVERT_SHAPE", `max_output_size ${count}`);
   return count ?? unknownDim;
 }
@@ -98,7 +100,7 @@ const suppression = (name: string, outputs: (site: Site) => readonly {dtype: DTy
   cost: (_, [boxes, , count]) => boxes!.shape[0]! * Math.max(boxes!.shape[0]!, scalarOf(count, 0)),
 });
 
-const indicesOnly = () => [{dtype: "int32" as const, shape: [unknownDim]}];
+const indicesOnly = (site: Site) => [{dtype: "int32" as const, shape: [resultCount(site)]}];
 
 /** How many results an image has, and the most that a class gives. */
 export function combinedSizes(site: Site): {readonly perClass: number | undefined; readonly total: Dim} {

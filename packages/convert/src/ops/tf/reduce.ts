@@ -1,5 +1,5 @@
 /** Reductions, scans, sorting, segments: operators along an axis. */
-import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
+import {type DType, dtypes, integerRange, type Tensor} from "@tf-trusted/tensor";
 import {type Dim, isKnown, isStatic, type Shape, unknownDim} from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
 import {booleanAttribute, numberAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
@@ -119,6 +119,13 @@ function openShape({inputs: [x, axes]}: Site): Shape | undefined {
   return Array.from({length: x!.shape.length - count}, () => unknownDim);
 }
 
+/** The largest and smallest of no integers are the ends of their range. */
+function startOf(name: string, dtype: DType): number | undefined {
+  const range = integerRange(dtype);
+  if (range === undefined || (name !== "Max" && name !== "Min")) return undefined;
+  return Number(range[name === "Max" ? 0 : 1]);
+}
+
 function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): Tensor[] | undefined {
   const axes = integersOf(site, 1);
   const reducer = reducers[name];
@@ -129,7 +136,7 @@ function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): 
   }
   const reduced = new Set(axes.map((axis) => normalAxis(site, axis, x.shape.length)));
   const count = type.shape.reduce((a, b) => a * b, 1);
-  const sums = new Float64Array(count).fill(reducer.start);
+  const sums = new Float64Array(count).fill(startOf(name, x.dtype) ?? reducer.start);
   const from = stridesOf(x.shape);
   const kept = x.shape.map((size, axis) => (reduced.has(axis) ? 1 : size));
   const to = stridesOf(kept);
@@ -142,7 +149,7 @@ function evaluateReduce(name: string, site: Site, x: Tensor, type: TensorType): 
     sums[at] = reducer.step(sums[at]!, values[i]!);
   }
   const factor = x.size / count;
-  const isExact = kind === "float" || sums.every((sum) => Math.abs(sum) < 2 ** 31);
+  const isExact = kind === "float" || sums.every((sum) => sum >= -(2 ** 31) && sum < 2 ** 31);
   if (!isExact || !sums.every((sum) => Number.isFinite(sum) || kind === "float")) return undefined;
   const scale =
     name === "Mean"

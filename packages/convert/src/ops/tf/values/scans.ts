@@ -1,5 +1,5 @@
 /** Values of running sums, segments and rows put together by index. */
-import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
+import {type DType, dtypes, integerRange, type Tensor} from "@tf-trusted/tensor";
 import {booleanAttribute, type Site} from "../../../ir/operators.ts";
 import {isInt64, makeTensor, numbersOf} from "../../elements.ts";
 import {integers, integersOf, normalAxis} from "../../shapes.ts";
@@ -164,7 +164,9 @@ export function evaluateExactReduce(
     totals[at] = totals[at] === undefined ? values[i]! : step(totals[at], values[i]!);
   }
   const each = BigInt(totals.length === 0 ? 1 : x.size / totals.length);
-  const empty = name === "Prod" ? 1n : name === "Sum" ? 0n : undefined;
+  const [lowest, highest] = integerRange(x.dtype) as readonly [bigint, bigint];
+  const empties: Readonly<Record<string, bigint>> = {Prod: 1n, Sum: 0n, Max: lowest, Min: highest};
+  const empty = empties[name];
   if (totals.includes(undefined) && empty === undefined) return undefined;
   return [
     makeTensor(x.dtype, shape, (i) => {
