@@ -27,6 +27,8 @@ export function encodeFlatbuffer(root: string, identifier: string, value: Decode
     bytes.set(bytesOf(part), at);
     at += part.length;
   }
+  // Its caller may have to leave no weights behind, and this copy of the small ones only we know of.
+  (parts[0] as Uint8Array).fill(0);
   return bytes;
 }
 
