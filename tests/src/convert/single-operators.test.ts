@@ -31,6 +31,9 @@ interface Case {
   readonly tolerance?: number;
 }
 
+const vector = (...values: readonly number[]): Operand => ({shape: [values.length], values});
+const ints = (...values: readonly number[]): Operand => ({...vector(...values), dtype: "int32"});
+const [int32, int64] = ["type: DT_INT32", "type: DT_INT64"];
 const constant = (operand: Operand): Operand => ({...operand, constant: true});
 const integer = (value: number, dtype: "int32" | "int64" = "int64"): Operand => ({dtype, shape: [], values: [value]});
 /** Some numbers between −1 and 1. */
@@ -93,6 +96,106 @@ const cases: readonly Case[] = [
       },
     },
   },
+  {
+    name: "values once each: zeros of both signs are one, each NaN is its own",
+    op: "UniqueWithCounts",
+    operands: [vector(3, Number.NaN, -0, 3, 0, Number.NaN, 7, 3)],
+    attributes: {out_idx: int64},
+    outputs: {
+      0: {values: [3, Number.NaN, -0, Number.NaN, 7]},
+      1: {values: [0, 1, 2, 0, 2, 3, 4, 0]},
+      2: {values: [3, 1, 2, 1, 1]},
+    },
+  },
+  ...["UniqueV2", "UniqueWithCountsV2"].map(
+    (op): Case => ({
+      name: "along the one axis of a vector",
+      op,
+      operands: [ints(5, 2, 5, 9), constant({dtype: "int64", shape: [1], values: [0]})],
+      attributes: {T: int32, Taxis: int64},
+      outputs: {
+        0: {values: [5, 2, 9]},
+        1: {values: [0, 1, 0, 2]},
+        ...(op === "UniqueWithCountsV2" && {2: {values: [2, 1, 1]}}),
+      },
+    }),
+  ),
+  {
+    name: "what isn't among the others, as often as it is there; NaN is nowhere",
+    op: "ListDiff",
+    operands: [vector(1, 2, Number.NaN, 2, 5, -0, 1), vector(2, 0, 7, Number.NaN)],
+    outputs: {0: {values: [1, Number.NaN, 5, 1]}, 1: {values: [0, 2, 4, 6]}},
+  },
+  {
+    name: "nothing is left",
+    op: "ListDiff",
+    operands: [vector(1, 2), vector(2, 1)],
+    attributes: {out_idx: int64},
+    outputs: {0: {values: []}, 1: {values: []}},
+  },
+  {
+    name: "nothing to take away",
+    op: "ListDiff",
+    operands: [vector(1, 2), constant({shape: [0], values: []})],
+    outputs: {0: {values: [1, 2]}, 1: {values: [0, 1]}},
+  },
+  {
+    name: "rows by a matrix of parts, of which one is empty",
+    op: "DynamicPartition",
+    operands: [
+      {shape: [2, 3, 2], values: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]},
+      {dtype: "int32", shape: [2, 3], values: [0, 2, 0, 2, 2, 0]},
+    ],
+    attributes: {num_partitions: "i: 3"},
+    outputs: {
+      0: {shape: [3, 2], values: [0, 1, 4, 5, 10, 11]},
+      1: {shape: [0, 2], values: []},
+      2: {shape: [3, 2], values: [2, 3, 6, 7, 8, 9]},
+    },
+  },
+  {
+    name: "by indices that are computed: the last of equal ones counts, what none names is 0",
+    op: "DynamicStitch",
+    operands: [
+      {dtype: "int32", shape: [1, 2], values: [0, 4]},
+      ints(1),
+      ints(4),
+      {shape: [1, 2, 2], values: [1, 2, 3, 4]},
+      {shape: [1, 2], values: [5, 6]},
+      {shape: [1, 2], values: [7, 8]},
+    ],
+    attributes: {N: "i: 3"},
+    outputs: {0: {shape: [5, 2], values: [1, 2, 5, 6, 0, 0, 0, 0, 7, 8]}},
+  },
+  {
+    name: "a tensor on a diagonal",
+    op: "Diag",
+    operands: [{shape: [1, 2], values: [1, 2]}],
+    outputs: {0: {shape: [1, 2, 1, 2], values: [1, 0, 0, 2]}},
+  },
+  {
+    name: "the diagonal of a tensor",
+    op: "DiagPart",
+    operands: [{shape: [2, 2, 2, 2], values: Array.from({length: 16}, (_, i) => i)}],
+    outputs: {0: {shape: [2, 2], values: [0, 5, 10, 15]}},
+  },
+  ...(
+    [
+      ["REFLECT", [6, 5, 4, 5, 6, 5, 3, 2, 1, 2, 3, 2, 6, 5, 4, 5, 6, 5]],
+      ["SYMMETRIC", [2, 1, 1, 2, 3, 3, 2, 1, 1, 2, 3, 3, 5, 4, 4, 5, 6, 6]],
+    ] as const
+  ).map(
+    ([mode, values]): Case => ({
+      name: `${mode} by paddings that are computed`,
+      op: "MirrorPad",
+      operands: [
+        {shape: [2, 3], values: [1, 2, 3, 4, 5, 6]},
+        {dtype: "int32", shape: [2, 2], values: [1, 0, 2, 1]},
+      ],
+      attributes: {mode: `s: "${mode}"`, Tpaddings: int32},
+      outputs: {0: {shape: [3, 6], values}},
+    }),
+  ),
   {
     name: "a GRU of one step",
     op: "GRUBlockCell",
