@@ -66,7 +66,9 @@ test("operators that can't be converted are listed at once, by inspect and by co
 test("inspect tells what a graph and a TensorFlow Lite file hold", async () => {
   const graph = JSON.parse((await runCli(["inspect", digits, "--json"], folder)).stdout);
   assert.equal(graph.format, "graphdef");
-  assert.deepEqual(graph.inputs, [{name: "image", dtype: "float32", shape: [-1, 8, 8, 1]}]);
+  assert.deepEqual(graph.signatures[0].inputs, [
+    {name: "image", dtype: "float32", shape: [-1, 8, 8, 1], quantized: false},
+  ]);
   assert.equal(graph.operators.Conv2D, 2);
   assert.deepEqual(graph.unsupported, []);
   await runCli(["convert", digits, "--output-file", "e.tflite"], folder);
@@ -77,6 +79,7 @@ test("inspect tells what a graph and a TensorFlow Lite file hold", async () => {
   ]);
   assert.equal(lite.operators.CONV_2D, 2);
   assert.deepEqual(lite.problems, []);
+  assert.deepEqual(Object.keys(lite), Object.keys(graph));
   const text = await runCli(["inspect", "e.tflite"], folder);
   assert.match(text.stdout, /CONV_2D +2/);
   assert.match(text.stdout, /✓ can be run/);
