@@ -47,18 +47,18 @@ test("operators that can't be converted are listed at once, by inspect and by co
   ]
     .map(
       ([name, type]) =>
-        `node { name: "${name}" op: "UniqueWithCounts" input: "x" attr { key: "T" value { type: DT_FLOAT } } attr { key: "out_idx" value { type: ${type} } } }`,
+        `node { name: "${name}" op: "StringToNumber" input: "x" attr { key: "out_type" value { type: ${type} } } }`,
     )
     .join("\n");
   await writeFile(
-    join(folder, "unique.pbtxt"),
-    `node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } attr { key: "shape" value { shape { dim { size: 4 } } } } }\n${unknown}`,
+    join(folder, "numbers.pbtxt"),
+    `node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_STRING } } attr { key: "shape" value { shape { dim { size: 4 } } } } }\n${unknown}`,
   );
-  const inspected = await runCli(["inspect", "unique.pbtxt", "--json"], folder);
+  const inspected = await runCli(["inspect", "numbers.pbtxt", "--json"], folder);
   assert.equal(inspected.code, 0, inspected.stderr);
   const {unsupported} = JSON.parse(inspected.stdout) as {unsupported: {node: string}[]};
   assert.deepEqual(unsupported.map(({node}) => node).sort(), ["first", "second"]);
-  const converted = await runCli(["convert", "unique.pbtxt", "--output-file", "u.tflite"], folder);
+  const converted = await runCli(["convert", "numbers.pbtxt", "--output-file", "u.tflite"], folder);
   assert.equal(converted.code, 1);
   assert.match(converted.stderr, /^error CONVERT_OP_UNSUPPORTED: [\s\S]*"first"[\s\S]*"second"/);
 });

@@ -1,10 +1,7 @@
-/**
- * A model as one page that needs nothing else: data, script and style are in it, and its policy allows nothing from anywhere.
- * Names in it are of whoever made the model: they are data, which the script only ever writes as text.
- */
-import {createHash} from "node:crypto";
+/** A model as one page. Names in it are of whoever made the model: they are data. */
 import {readFile} from "node:fs/promises";
 import {describeCut, type GraphView, type ModelStructure} from "@tf-trusted/convert";
+import {pageOf} from "./html.ts";
 import {factsOf} from "./structure.ts";
 
 /** What the page's script reads. */
@@ -35,47 +32,13 @@ export async function renderModelPage(
     graphs,
     cutText: structure.cut ? describeCut(structure.cut) : "",
   };
-  const policy = [
-    "default-src 'none'",
-    `script-src '${hashOf(script)}'`,
-    `style-src '${hashOf(style)}'`,
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join("; ");
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<link rel="icon" href="data:,">
-<title>${escapeText(title)}</title>
-<style>${style}</style>
-</head>
-<body>
-<noscript>This page draws the model with a script of its own.</noscript>
-<script type="application/json" id="data">${dataText(data)}</script>
-<script>${script}</script>
-</body>
-</html>
-`;
+  return pageOf({
+    title,
+    style,
+    body: "<noscript>This page draws the model with a script of its own.</noscript>",
+    scripts: [script],
+    data,
+  });
 }
 
 const part = (name: string): Promise<string> => readFile(new URL(name, partsFolder), "utf8");
-
-const hashOf = (text: string): string => `sha256-${createHash("sha256").update(text).digest("base64")}`;
-
-/** JSON in which no tag can begin or end. */
-function dataText(data: PageData): string {
-  return JSON.stringify(data).replace(
-    /[<>&\u2028\u2029]/g,
-    (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-function escapeText(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
