@@ -11,6 +11,7 @@ import {
   type Model as ModelMessage,
   type ModelService,
   maxSessionMs,
+  PredictRequestSchema,
   type ModelSummary as SummaryMessage,
   type TensorSpec,
   tensorsFromMessages,
@@ -167,14 +168,14 @@ class Connection implements EnclaveConnection {
 
   async predictDetailed({model, inputs, signature = "", ...options}: PredictRequest): Promise<Prediction> {
     const start = performance.now();
-    const request = {
+    const request = create(PredictRequestSchema, {
       model,
       signature,
       inputs: tensorsToMessages(inputs),
       deadlineMs: Math.ceil(options.deadlineMs ?? 0),
       wantTimings: true,
-    };
-    const answer = await this.#call(options, ({predictions}, call) => predictions.predict(request, call));
+    });
+    const answer = await this.#call(options, (session, call) => session.predict(request, call));
     const {queueMs = 0, engineMs = 0, enclaveMs = 0} = answer.timings ?? {};
     return {
       outputs: {...tensorsFromMessages(answer.outputs)},

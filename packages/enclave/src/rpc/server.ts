@@ -3,15 +3,22 @@
  * not attested, only Attest gets through, and nobody can make the enclave buffer more than that takes.
  */
 import {constants} from "node:crypto";
-import {createSecureServer, type Http2SecureServer, type Http2Session, type ServerHttp2Session} from "node:http2";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2Session,
+  type ServerHttp2Session,
+} from "node:http2";
 import type {AddressInfo} from "node:net";
 import type {TLSSocket} from "node:tls";
 import {createContextValues} from "@connectrpc/connect";
 import {setTrailerStatus} from "@connectrpc/connect/protocol-grpc";
 import {connectNodeAdapter} from "@connectrpc/connect-node";
-import {AttestationService} from "@tf-trusted/protocol";
+import {AttestationService, PredictionService} from "@tf-trusted/protocol";
 import {Session, type SessionContext} from "../session/session.ts";
 import type {TlsIdentity} from "../session/tls-identity.ts";
+import {PredictStream, ReceiveMemory} from "./predict-stream.ts";
 import {addServices, type Services, sessionKey} from "./services.ts";
 import {toConnectError} from "./wire-error.ts";
 
@@ -28,14 +35,22 @@ export interface RpcServer {
 }
 
 const attestPath = `/${AttestationService.typeName}/${AttestationService.method.attest.name}`;
+const streamPath = `/${PredictionService.typeName}/${PredictionService.method.predictStream.name}`;
 
 /** Receive windows: what a peer can make the enclave buffer, a stream and a connection (specs/rpc-bench.md). */
 const windows = {stream: 2 * 2 ** 20, connection: 8 * 2 ** 20} as const;
+
+/** With the one encoding of messages that the stream has; anything else is the adapter's to refuse. */
+function isGrpc({method, headers}: Http2ServerRequest): boolean {
+  return method === "POST" && /^application\/grpc(\+proto)?$/.test(headers["content-type"] ?? "");
+}
 
 export function createRpcServer(options: RpcServerOptions): RpcServer {
   const {configuration, identity, sessions: context, events} = options;
   const sessions = new WeakMap<Http2Session, Session>();
   const open = new Set<ServerHttp2Session>();
+  const streams = new Set<PredictStream>();
+  const memory = new ReceiveMemory(2 * configuration.maxMessageBytes);
   const server: Http2SecureServer = createSecureServer({
     key: identity.key,
     cert: identity.certificate,
@@ -85,7 +100,14 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   server.on("request", (request, response) => {
     if (request.url !== attestPath) {
       try {
-        sessions.get(request.stream.session!)!.checkAttested();
+        const session = sessions.get(request.stream.session!)!;
+        session.checkAttested();
+        if (request.url === streamPath && isGrpc(request)) {
+          const stream = new PredictStream(request, response, session, {...options, memory});
+          streams.add(stream);
+          request.stream.once("close", () => streams.delete(stream));
+          return;
+        }
       } catch (error) {
         // A trailers-only answer (gRPC over HTTP/2, "Responses"); the request's body is never read.
         const trailers = setTrailerStatus(new Headers(), toConnectError(error, "gate", events));
@@ -108,6 +130,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       }),
     close: async (graceMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const stream of streams) stream.end();
       for (const session of open) session.close();
       const timer = setTimeout(() => {
         for (const session of open) session.destroy();
