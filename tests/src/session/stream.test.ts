@@ -1,11 +1,16 @@
-/** PredictStream as a client that isn't ours speaks it: HTTP/2 by Node alone. */
+/** PredictStream as a client that isn't ours speaks it: HTTP/2 by Node alone, and Python's grpcio where there is one. */
 import assert from "node:assert/strict";
+import {spawn, spawnSync} from "node:child_process";
 import {once} from "node:events";
 import type {ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders} from "node:http2";
+import {text} from "node:stream/consumers";
 import {after, before, test} from "node:test";
+import {connect as connectTls} from "node:tls";
+import {fileURLToPath} from "node:url";
 import {fromBinary} from "@bufbuild/protobuf";
 import {connect, type EnclaveConnection, launchSimulated, type SimulatedEnclave} from "@tf-trusted/client";
 import {
+  AttestRequestSchema,
   FrameReader,
   type PredictRequest,
   PredictRequestSchema,
@@ -85,6 +90,7 @@ async function attested(): Promise<ClientHttp2Session> {
 
 const request = (change: Partial<Pick<PredictRequest, "model" | "inputs">> = {}): Buffer =>
   frame(encode(PredictRequestSchema, {model: "digits", inputs: tensorsToMessages(images(2)), ...change}));
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const right = ({outputs}: PredictResponse) =>
   assert.ok(tensorsFromMessages(outputs).probabilities!.equals(expected), "the answer isn't what Predict gives");
 
@@ -159,13 +165,49 @@ test("a stream that is reset during a call costs the others nothing", async () =
 });
 
 test("idle streams of the SDK don't hold up a stop", async () => {
-  const other = await launchSimulated();
-  const connection = await connect({address: other.address, policy: other.policy});
-  const model = await connection.load(await digitsModel(), {name: "digits"});
-  await Promise.all(Array.from({length: 5}, () => model.predict(images(1))));
-  const start = performance.now();
-  await other.stop();
-  const milliseconds = performance.now() - start;
-  assert.ok(milliseconds < 900, `it took ${milliseconds} ms; the grace for calls under way is 1000`);
-  await connection.close();
+  // The least of three: other work on the machine may hold up any one of them.
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 3; round++) {
+    const other = await launchSimulated();
+    const connection = await connect({address: other.address, policy: other.policy});
+    const model = await connection.load(await digitsModel(), {name: "digits"});
+    await Promise.all(Array.from({length: 5}, () => model.predict(images(1))));
+    const start = performance.now();
+    await other.stop();
+    least = Math.min(least, performance.now() - start);
+    await connection.close();
+  }
+  assert.ok(least < 900, `it took ${least} ms; the grace for calls under way is 1000`);
+});
+
+test("Python's grpcio calls Predict and PredictStream", async (t) => {
+  const python = process.env.TF_TRUSTED_GRPC_PYTHON ?? "python3";
+  if (spawnSync(python, ["-c", "import grpc"]).status !== 0) {
+    t.skip(`${python} has no grpcio (TF_TRUSTED_GRPC_PYTHON names another)`);
+    return;
+  }
+  const socket = connectTls({
+    host: "127.0.0.1",
+    port: server.process.port,
+    ALPNProtocols: ["h2"],
+    rejectUnauthorized: false,
+  });
+  await once(socket, "secureConnect");
+  const certificate = socket.getPeerX509Certificate()!;
+  socket.destroy();
+  const script = fileURLToPath(new URL("../../src/session/grpcio-client.py", import.meta.url));
+  // Not spawnSync: the platform that makes evidence lives in this process.
+  const child = spawn(python, [script, String(server.process.port)], {stdio: ["pipe", "pipe", "inherit"]});
+  const output = text(child.stdout);
+  child.stdin.end(
+    JSON.stringify({
+      certificate: certificate.toString(),
+      attest: hex(encode(AttestRequestSchema, {nonce: new Uint8Array(32).fill(7)})),
+      predict: hex(encode(PredictRequestSchema, {model: "digits", inputs: tensorsToMessages(images(2))})),
+    }),
+  );
+  assert.deepEqual(await once(child, "close"), [0, null]);
+  const answers = JSON.parse(await output) as readonly string[];
+  assert.equal(answers.length, 4, "one of Predict, three of PredictStream");
+  for (const answer of answers) right(fromBinary(PredictResponseSchema, Buffer.from(answer, "hex")));
 });
