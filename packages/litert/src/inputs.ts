@@ -45,7 +45,7 @@ export function checkInputs(
   }
   return {
     shapes: tensors.map(({shape}) => shape),
-    bytes: tensors.map(({dtype, bytes}) => (dtype === "int4" ? packInt4(bytes) : Uint8Array.from(bytes))),
+    bytes: tensors.map(({dtype, bytes}) => (dtype === "int4" ? packInt4(bytes) : copyOf(bytes))),
   };
 }
 
@@ -72,6 +72,13 @@ function inputProblem(spec: TensorSpec, tensor: Tensor | undefined): string | un
 /** No kernel was made for tensors without elements; a model that declares such a size gets it, a call may not ask. */
 function dimFits(found: number, declared: number): boolean {
   return declared === -1 ? Number.isSafeInteger(found) && found >= 1 && found <= 0x7fff_ffff : found === declared;
+}
+
+/** `Uint8Array.from` goes element by element: 0.4 ms for 600 KB, where this takes 0.05. */
+function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function shorten(name: string): string {

@@ -21,6 +21,8 @@ export class WasmModel implements LoadedModel {
   #worker: ModelWorker;
   /** The end of the last call that was queued. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** Calls that run or wait. */
+  #queued = 0;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
@@ -102,10 +104,12 @@ export class WasmModel implements LoadedModel {
   async #close(): Promise<void> {
     // Calls that wait fail at once; the one that runs gets a moment, because a stopped worker can't wipe its heap.
     this.#closing.abort();
-    const grace = new Promise<void>((resolve) => setTimeout(resolve, closeGraceMs).unref());
-    await Promise.race([this.#queue, grace]);
+    const grace = new Promise<boolean>((resolve) => setTimeout(resolve, closeGraceMs, false).unref());
+    const isIdle = await Promise.race([this.#queue.then(() => true), grace]);
     try {
-      if (!this.#worker.ended) await this.#worker.ask({kind: "close"}, {endsAt: performance.now() + closeGraceMs});
+      // A worker is asked one thing at a time: the call that still runs would never hear of its end.
+      if (isIdle && !this.#worker.ended)
+        await this.#worker.ask({kind: "close"}, {endsAt: performance.now() + closeGraceMs});
     } catch {
       // A worker that can't answer any more is stopped below, which frees its heaps.
     }
@@ -117,10 +121,19 @@ export class WasmModel implements LoadedModel {
   /** One call at a time: LiteRT gives wrong results silently when calls overlap (specs/litert.md T10). */
   #inTurn(bounds: Bounds, work: () => Promise<Answer>): Promise<Answer> {
     const before = this.#queue;
-    const turn = this.#wait(before, bounds).then(work);
+    // Where nobody waits, waiting in turn would cost more than a small model computes.
+    const turn = this.#queued === 0 ? this.#atOnce(bounds, work) : this.#wait(before, bounds).then(work);
+    this.#queued++;
     // A call that gave up waiting must not let the next one overtake the one that runs.
-    this.#queue = Promise.allSettled([before, turn]);
+    this.#queue = Promise.allSettled([before, turn]).then(() => {
+      this.#queued--;
+    });
     return turn;
+  }
+
+  async #atOnce(bounds: Bounds, work: () => Promise<Answer>): Promise<Answer> {
+    this.#checkBounds(bounds);
+    return work();
   }
 
   /** Until the calls before are done. Throws `DEADLINE` or `CANCELLED`, leaving the worker alone. */
@@ -137,7 +150,11 @@ export class WasmModel implements LoadedModel {
     } finally {
       stopped.abort();
     }
-    if (closing.aborted) throw new LitertError("CANCELLED", "the model was closed");
+    this.#checkBounds({endsAt, signal});
+  }
+
+  #checkBounds({endsAt, signal}: Bounds): void {
+    if (this.#closing.signal.aborted) throw new LitertError("CANCELLED", "the model was closed");
     if (signal?.aborted) throw cancelled(signal);
     if (endsAt !== undefined && performance.now() >= endsAt) throw late();
   }
