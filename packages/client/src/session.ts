@@ -118,13 +118,19 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
   }
 
   const transport = transportOver(http2, address, maxAnswerBytes);
-  const {predict: unary} = createClient(PredictionService, transport);
-  const authority = new URL(authorityOf(address)).host;
-  const lanes = new Lanes({http2, authority, maxAnswerBytes, unary});
   const end = new AbortController();
   // Every call under way listens: that is no leak.
   setMaxListeners(0, end.signal);
   http2.once("close", () => end.abort());
+  const {predict: unary} = createClient(PredictionService, transport);
+  const authority = new URL(authorityOf(address)).host;
+  const lanes = new Lanes({
+    http2,
+    authority,
+    maxAnswerBytes,
+    unary: (request, {signal: cancel, ...rest}) =>
+      unary(request, {...rest, signal: cancel ? AbortSignal.any([cancel, end.signal]) : end.signal}),
+  });
   return {
     report,
     claims,

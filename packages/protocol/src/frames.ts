@@ -4,6 +4,7 @@
  */
 import {type DescMessage, type MessageShape, toBinary} from "@bufbuild/protobuf";
 import {BinaryWriter, WireType} from "@bufbuild/protobuf/wire";
+import {concatBytes} from "@tf-trusted/core";
 import {
   type PredictRequest,
   PredictRequestSchema,
@@ -144,7 +145,27 @@ function frame<D extends DescMessage>(
     throw new ProtocolError("MESSAGE_SIZE", `a message of ${length} bytes, expected less than 4 GB`);
   }
   new DataView(pieces[0]!.buffer).setUint32(1, length);
-  return total <= onePieceBytes ? [join(pieces, total)] : pieces;
+  return joinSmall(pieces);
+}
+
+/** Each piece costs a write of its own; the copy of a small one costs less. */
+function joinSmall(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = [];
+  let small: Uint8Array[] = [];
+  let bytes = 0;
+  for (const piece of pieces) {
+    if (bytes + piece.length <= onePieceBytes) {
+      small.push(piece);
+      bytes += piece.length;
+      continue;
+    }
+    if (bytes > 0) joined.push(concatBytes(...small));
+    [small, bytes] = [[], 0];
+    if (piece.length > onePieceBytes) joined.push(piece);
+    else [small, bytes] = [[piece], piece.length];
+  }
+  if (bytes > 0) joined.push(concatBytes(...small));
+  return joined;
 }
 
 function encodeTensor(field: number, tensor: NamedTensor): Uint8Array[] {
@@ -163,14 +184,4 @@ function encodeTensor(field: number, tensor: NamedTensor): Uint8Array[] {
       .finish(),
     data,
   ];
-}
-
-function join(pieces: readonly Uint8Array[], total: number): Uint8Array {
-  const whole = new Uint8Array(total);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

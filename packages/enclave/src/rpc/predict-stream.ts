@@ -46,7 +46,7 @@ export class ReceiveMemory {
 const method = "PredictStream";
 /** A larger buffer isn't kept for the next call. */
 const keepBytes = 4 * 2 ** 20;
-/** Nor is any for longer than this. */
+/** Nor is any for longer than this; and a message that is begun goes on within this time. */
 const keepMs = 10_000;
 
 export class PredictStream {
@@ -62,7 +62,7 @@ export class PredictStream {
   /** The caller sends no more; or we take no more. */
   #ending = false;
   #ended = false;
-  #idle: NodeJS.Timeout | undefined;
+  readonly #idle: NodeJS.Timeout;
 
   /** Takes the request over; the session has attested. */
   constructor(
@@ -80,6 +80,7 @@ export class PredictStream {
       maxBytes: configuration.maxMessageBytes,
       onMemory: (bytes) => memory.take(bytes),
     });
+    this.#idle = setTimeout(() => this.#onIdle(), keepMs).unref();
     stream.on("error", () => stream.destroy());
     stream.on("data", (chunk: Uint8Array) => this.#receive(chunk));
     stream.on("end", () => this.end());
@@ -100,10 +101,12 @@ export class PredictStream {
       this.#stream.pause();
       return;
     }
-    clearTimeout(this.#idle);
     try {
       const used = this.#reader.feed(chunk);
-      if (this.#reader.message === undefined) return;
+      if (this.#reader.message === undefined) {
+        this.#idle.refresh();
+        return;
+      }
       this.#busy = true;
       if (used < chunk.length) this.#later.push(chunk.subarray(used));
     } catch (error) {
@@ -133,7 +136,7 @@ export class PredictStream {
       return;
     }
     if (this.#stream.isPaused()) this.#stream.resume();
-    this.#idle = setTimeout(() => this.#forget(), keepMs).unref();
+    this.#idle.refresh();
   }
 
   async #answer(request: PredictRequest): Promise<readonly Uint8Array[]> {
@@ -157,8 +160,11 @@ export class PredictStream {
     if (stream.writableNeedDrain) await once(stream, "drain", {signal: this.#gone.signal});
   }
 
-  #forget(): void {
-    if (!this.#busy && !this.#reader.partial) this.#reader.release();
+  #onIdle(): void {
+    if (this.#busy || this.#ended) return;
+    if (!this.#reader.partial) this.#reader.release();
+    // All streams share the memory for messages: one that stalls would keep it from the others.
+    else this.#fail(new ProtocolError("MESSAGE_INVALID", `the rest of a message didn't come within ${keepMs} ms`));
   }
 
   #finish(): void {
@@ -181,6 +187,7 @@ export class PredictStream {
     const failure = error === undefined ? undefined : toConnectError(error, method, this.#options.events);
     this.#response.addTrailers(Object.fromEntries(setTrailerStatus(new Headers(), failure)));
     this.#response.end();
+    this.#reader.release();
     // The rest of the request, if any, isn't wanted.
     this.#stream.resume();
   }

@@ -37,8 +37,11 @@ export interface RpcServer {
 const attestPath = `/${AttestationService.typeName}/${AttestationService.method.attest.name}`;
 const streamPath = `/${PredictionService.typeName}/${PredictionService.method.predictStream.name}`;
 
-/** Receive windows: what a peer can make the enclave buffer, a stream and a connection (specs/rpc-bench.md). */
-const windows = {stream: 2 * 2 ** 20, connection: 8 * 2 ** 20} as const;
+/**
+ * Receive windows: what a peer can make the enclave buffer (specs/rpc-bench.md). A connection begins with HTTP/2's 64 KB; it
+ * gets more once it attested, as long as all together have less than `all`.
+ */
+const windows = {stream: 2 * 2 ** 20, connection: 8 * 2 ** 20, all: 256 * 2 ** 20} as const;
 
 /** With the one encoding of messages that the stream has; anything else is the adapter's to refuse. */
 function isGrpc({method, headers}: Http2ServerRequest): boolean {
@@ -49,6 +52,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const {configuration, identity, sessions: context, events} = options;
   const sessions = new WeakMap<Http2Session, Session>();
   const open = new Set<ServerHttp2Session>();
+  const wide = new Set<Http2Session>();
   const streams = new Set<PredictStream>();
   const memory = new ReceiveMemory(2 * configuration.maxMessageBytes);
   const server: Http2SecureServer = createSecureServer({
@@ -74,8 +78,10 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   server.on("session", (session) => {
     sessions.set(session, new Session(session, context));
     open.add(session);
-    session.setLocalWindowSize(windows.connection);
-    session.once("close", () => open.delete(session));
+    session.once("close", () => {
+      open.delete(session);
+      wide.delete(session);
+    });
     // A connection that breaks is its own affair.
     session.on("error", () => session.destroy());
   });
@@ -83,6 +89,12 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   server.on("tlsClientError", (_, socket) => socket.destroy());
   // No ALPN h2: whoever that is gets no answer. Typed as missing by @types/node.
   server.on("unknownProtocol", (socket: TLSSocket) => socket.destroy());
+
+  const widen = (http2: Http2Session): void => {
+    if (wide.has(http2) || (wide.size + 1) * windows.connection > windows.all) return;
+    wide.add(http2);
+    http2.setLocalWindowSize(windows.connection);
+  };
 
   const adapter = connectNodeAdapter({
     routes: (router) => addServices(router, options),
@@ -100,8 +112,10 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   server.on("request", (request, response) => {
     if (request.url !== attestPath) {
       try {
-        const session = sessions.get(request.stream.session!)!;
+        const http2 = request.stream.session!;
+        const session = sessions.get(http2)!;
         session.checkAttested();
+        widen(http2);
         if (request.url === streamPath && isGrpc(request)) {
           const stream = new PredictStream(request, response, session, {...options, memory});
           streams.add(stream);

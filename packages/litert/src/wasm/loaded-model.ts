@@ -10,6 +10,8 @@ import {type Bounds, cancelled, late, ModelWorker} from "./model-worker.ts";
 
 /** How long `close` lets a call that is running end by itself, so that its heaps can be wiped. */
 const closeGraceMs = 1_000;
+/** Memory of a larger input isn't kept for the next call. */
+const keepBytes = 4 * 2 ** 20;
 /** How long a model may run on zeros; some never end. */
 const warmUpDeadlineMs = 3_000;
 
@@ -21,6 +23,8 @@ export class WasmModel implements LoadedModel {
   #worker: ModelWorker;
   /** The end of the last call that was queued. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** What the last call's inputs lay in, overwritten. */
+  #memory: readonly Uint8Array<ArrayBuffer>[] = [];
   /** Calls that run or wait. */
   #queued = 0;
   readonly #closing = new AbortController();
@@ -70,7 +74,7 @@ export class WasmModel implements LoadedModel {
         `there is no signature "${signatureName.slice(0, 100)}"; the model has ${known}`,
       );
     }
-    const {shapes, bytes} = checkInputs(signature, inputs, this.#start.limits);
+    const {shapes, bytes} = checkInputs(signature, inputs, this.#start.limits, (size) => this.#takeMemory(size));
     // Many calls may wait on one signal: that is no leak.
     if (signal !== undefined) setMaxListeners(0, signal);
     const bounds = {signal, endsAt: deadlineMs === undefined ? undefined : performance.now() + deadlineMs};
@@ -92,8 +96,17 @@ export class WasmModel implements LoadedModel {
       for (const each of bytes) if (each.length > 0) each.fill(0);
     });
     if (answer.kind !== "outputs") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
+    this.#memory = answer.inputs.filter(({length}) => length > 0 && length <= keepBytes);
     const outputs = signature.outputs.map((spec, at) => [spec.name, toTensor(spec, answer.outputs[at]!)] as const);
     return {outputs: Object.fromEntries(outputs), engineMs: answer.engineMs};
+  }
+
+  /** New memory for a large input costs more than the copy into it: each of its pages is a fault. */
+  #takeMemory(bytes: number): Uint8Array<ArrayBuffer> {
+    const found = this.#memory.find(({length}) => length === bytes);
+    if (found === undefined) return new Uint8Array(bytes);
+    this.#memory = this.#memory.filter((each) => each !== found);
+    return found;
   }
 
   close(): Promise<void> {
