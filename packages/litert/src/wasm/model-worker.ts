@@ -78,7 +78,8 @@ export class ModelWorker {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", cancel);
-      this.#worker.unref();
+      // One that is being stopped keeps the program until it is gone: someone may wait for that.
+      if (this.#ended === undefined) this.#worker.unref();
     }
   }
 
