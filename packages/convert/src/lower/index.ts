@@ -110,6 +110,8 @@ function hintFor(op: string): string {
   if (/^TensorArray/.test(op)) return "it has no lowering to TensorFlow Lite";
   if (/^(Decode|Encode|Parse|String|Regex|Substr|AsString|StaticRegex)/.test(op))
     return "do this before the model, and cut the graph behind it";
+  if (/Table(Find|Size|Import|Insert|Remove|Export)?(V2)?$/.test(op))
+    return "a table of strings, from a file, or one that is written to; cut the graph behind it";
   if (/Call$/.test(op)) return "function calls aren't inlined yet";
   return "it has no lowering to TensorFlow Lite";
 }
