@@ -9,6 +9,7 @@ import {complexLowerings} from "./complex.ts";
 import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
+import {incompleteLowerings} from "./incomplete.ts";
 import {linearAlgebraLowerings} from "./linear-algebra.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
@@ -36,6 +37,7 @@ export const lowerings: LoweringTable = {
   ...linearAlgebraLowerings,
   ...stitchingLowerings,
   ...specialLowerings,
+  ...incompleteLowerings,
 };
 
 /** A node that can't be lowered. */

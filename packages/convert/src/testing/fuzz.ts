@@ -105,7 +105,8 @@ for (const target of targets) {
         await target.run(mutant);
         outcomes.converted++;
       } catch (error) {
-        if (error instanceof TfTrustedError) outcomes.refused++;
+        // What can't be written is to be told of by the node that it comes from.
+        if (error instanceof TfTrustedError && error.code !== "TFLITE_UNWRITABLE") outcomes.refused++;
         else {
           outcomes.failed++;
           console.error(`${target.name}, seed ${at}: ${error instanceof Error ? error.stack : String(error)}`);
