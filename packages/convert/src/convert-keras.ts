@@ -5,6 +5,7 @@ import {ConvertError} from "./convert-error.ts";
 import type {Graph} from "./ir/graph.ts";
 import {defaultLimits} from "./limits.ts";
 import {buildModel, describePorts} from "./readers/keras/build-model.ts";
+import {checkDepth} from "./readers/keras/config.ts";
 import {openKeras, recogniseKeras} from "./readers/keras/keras-file.ts";
 import {parseModel} from "./readers/keras/model-config.ts";
 import {type WeightOwner, type WeightSource, weightsByName} from "./readers/keras/weights.ts";
@@ -50,6 +51,7 @@ export function convertKerasConfig(
   weights: ReadonlyMap<string, Tensor>,
   options: KerasConfigOptions = {},
 ): ConvertResult {
+  checkDepth(config, "the configuration");
   const {graph, notes} = readModel(config, () => weightsByName(weights), options.version ?? 2, options);
   return convertSource({graph, notes, format: "tfjs-layers", name: signatureKey}, options);
 }
