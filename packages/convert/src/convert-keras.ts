@@ -7,6 +7,7 @@ import {defaultLimits} from "./limits.ts";
 import {buildModel, describePorts} from "./readers/keras/build-model.ts";
 import {checkDepth} from "./readers/keras/config.ts";
 import {openKeras, recogniseKeras} from "./readers/keras/keras-file.ts";
+import {layerFamilies, refusedLayers} from "./readers/keras/layers/index.ts";
 import {parseModel} from "./readers/keras/model-config.ts";
 import {type WeightOwner, type WeightSource, weightsByName} from "./readers/keras/weights.ts";
 import {signatureKey} from "./tflite/emit.ts";
@@ -62,6 +63,14 @@ export function recogniseKerasFile(
   maxBytes: number = defaultLimits.maxBytes,
 ): "keras" | "h5" | undefined {
   return recogniseKeras(bytes, maxBytes);
+}
+
+/** Layers that are converted, by family, and those of Keras that aren't, with the reason. */
+export function kerasLayers(): {
+  readonly families: Readonly<Record<string, readonly string[]>>;
+  readonly refused: Readonly<Record<string, string>>;
+} {
+  return {families: layerFamilies(), refused: refusedLayers};
 }
 
 /** What a Keras file offers, without its weights. */
