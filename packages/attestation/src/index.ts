@@ -1,4 +1,14 @@
 export {AttestationError, type AttestationErrorCode, attestationErrors} from "./attestation-error.ts";
+export {
+  type BundleFile,
+  type BundlePatch,
+  bundleFiles,
+  type EvidenceBundle,
+  loadBundleFiles,
+  parseBundle,
+} from "./bundle/bundle.ts";
+export {type IdentityInput, ownMeasurement} from "./bundle/own-identity.ts";
+export {type BundleResult, evidenceOf, verifyBundle} from "./bundle/verify.ts";
 export type {Step} from "./checks/check.ts";
 export {type AttestationCode, type AttestationCodeEntry, attestationCodes} from "./codes.ts";
 export {attestationCodesMarkdown} from "./codes-markdown.ts";
