@@ -2,7 +2,7 @@
  * The door of the package: evidence, policy and time in, a report out. First *is it genuine* (evidence/), then *is it of
  * this session*, then *is it wanted* (policy/). The first failure decides.
  */
-import {encodeHex, equalBytes} from "@tf-trusted/core";
+import {encodeHex, equalBytes, sha256} from "@tf-trusted/core";
 import {unexpected} from "./attestation-error.ts";
 import {type Check, checksFrom, fail, pass, passIf, type Step} from "./checks/check.ts";
 import type {TrustedRoot} from "./evidence/dcap/facts.ts";
@@ -155,8 +155,9 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   const verifier: TeeVerifier = teeVerifiers[isKnownKind(kind) ? evidenceKinds[kind].tee : "sgx"];
   const {checks, policyChecks} = verifier;
   const door = await doorChecks.run({evidence, policy});
-  const base = {kind, at, verifier};
   const {snapshot, trustedRoots} = door.facts;
+  const digest = snapshot ? encodeHex(await sha256(snapshot.bytes)) : null;
+  const base = {kind, at, verifier, digest};
   if (snapshot === undefined || trustedRoots === undefined) {
     const steps = [...door.steps, ...skippedAfter(door.failed, checks, sessionChecks, policyChecks)];
     return assemble({...base, steps, failed: door.failed, facts: {}, bound: false, policy: notCompared});
@@ -238,6 +239,7 @@ function skippedAfter(
 
 interface Findings {
   readonly kind: string;
+  readonly digest: string | null;
   readonly verifier: TeeVerifier;
   readonly at: number;
   readonly steps: readonly Step[];
@@ -247,7 +249,7 @@ interface Findings {
   readonly policy: PolicyReport;
 }
 
-function assemble({kind, verifier, at, steps, failed, facts, bound, policy}: Findings): Report {
+function assemble({kind, digest, verifier, at, steps, failed, facts, bound, policy}: Findings): Report {
   const verdict = failed === null ? "trusted" : "refused";
   const {trustedRoot} = facts as {readonly trustedRoot?: TrustedRoot};
   const simulated = trustedRoot?.kind === "simulated";
@@ -258,6 +260,7 @@ function assemble({kind, verifier, at, steps, failed, facts, bound, policy}: Fin
     code: failed?.code ?? null,
     summary: summarise({failed, genuine, simulated, bound, policy}),
     evidenceKind: kind,
+    evidenceSha256: digest,
     verifiedAt: isoTime(at),
     genuine,
     simulated,
