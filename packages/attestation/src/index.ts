@@ -43,13 +43,32 @@ export type {
 } from "./report/report.ts";
 export {renderReportText, type TextOptions} from "./report/text.ts";
 export {type VendorRoot, type VendorRootName, vendorRoots} from "./roots/vendor-roots.ts";
-export {type SimulatedFault, type SimulatedPlan, simulatedFaults} from "./simulated/plan.ts";
+export {
+  createSimulatedMachine,
+  restoreSimulatedMachine,
+  type SimulatedMachineOptions,
+  simulatedTees,
+} from "./simulated/create.ts";
+export type {SimulatedMachine, SimulatedProgram} from "./simulated/machine.ts";
+export {type SimulatedFault, type SimulatedPlan, type SimulatedTee, simulatedFaults} from "./simulated/plan.ts";
 export {
   createSimulatedPlatform,
+  createSimulatedTdxPlatform,
   restoreSimulatedPlatform,
   type SimulatedPlatform,
   type SimulatedPlatformOptions,
   type SimulatedPlatformState,
-  type SimulatedQuoteRequest,
+  type SimulatedTdxPlatform,
 } from "./simulated/platform.ts";
+export type {SimulatedQuoteRequest, SimulatedTdxRequest} from "./simulated/quote.ts";
+export {
+  createSimulatedSnpPlatform,
+  type SimulatedSnpFault,
+  type SimulatedSnpOptions,
+  type SimulatedSnpPlan,
+  type SimulatedSnpPlatform,
+  type SimulatedSnpRequest,
+  type SimulatedSnpState,
+  simulatedSnpFaults,
+} from "./simulated/snp.ts";
 export {allChecks, checksOf, evidenceLimits, type VerifyOptions, verifyEvidence} from "./verify.ts";

@@ -5,7 +5,7 @@ import {defineCommand} from "../../command.ts";
 import {exitCodes} from "../../exit-codes.ts";
 import {writeOutputFile} from "../../files.ts";
 import {formatJson} from "../../render/json.ts";
-import {rootOfState, simulatedPolicy} from "../../simulated-state.ts";
+import {machineOfState} from "../../simulated-state.ts";
 
 export const policyInitCommand = defineCommand({
   name: "policy init",
@@ -17,7 +17,7 @@ export const policyInitCommand = defineCommand({
   flags: {
     simulated: {help: "for a simulated enclave"},
     state: {value: "DIR", help: "with --simulated: where serve keeps the simulated root"},
-    root: {value: "SHA256", parse: parseDigest, help: "with --simulated: the root's key, as serve prints it"},
+    root: {value: "SHA256", parse: parseDigest, help: "with --simulated: the SGX root's key, as serve prints it"},
     measurement: {
       value: "SHA256",
       repeat: true,
@@ -47,7 +47,11 @@ export const policyInitCommand = defineCommand({
       progress.step("Measuring the enclave");
       const {measureArtefact} = await import("@tf-trusted/enclave");
       const accepted = measurement.length > 0 ? measurement : [(await measureArtefact()).expected];
-      policy = simulatedPolicy(root ?? (await rootOfState(state!)), accepted);
+      const identity =
+        root === undefined
+          ? await (await machineOfState(state!)).identity(accepted)
+          : {tee: "sgx" as const, name: "simulated enclave", root: {simulated: root}, mrEnclave: [...accepted]};
+      policy = {version: 1, identities: [identity]};
     } else {
       if (measurement.length === 0) {
         throw new CliError(
