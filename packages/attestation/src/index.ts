@@ -26,6 +26,7 @@ export type {
   SnpReportEvidence,
   TdxQuoteEvidence,
 } from "./evidence/evidence.ts";
+export {type EvidenceParts, evidenceFromParts, evidenceParts} from "./evidence/kinds.ts";
 export {quoteSignature} from "./evidence/sgx/layout.ts";
 export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
 export type {TdReport} from "./evidence/tdx/layout.ts";
@@ -54,13 +55,32 @@ export type {
 } from "./report/report.ts";
 export {renderReportText, type TextOptions} from "./report/text.ts";
 export {type VendorRoot, type VendorRootName, vendorRoots} from "./roots/vendor-roots.ts";
-export {type SimulatedFault, type SimulatedPlan, simulatedFaults} from "./simulated/plan.ts";
+export {
+  createSimulatedMachine,
+  restoreSimulatedMachine,
+  type SimulatedMachineOptions,
+  simulatedTees,
+} from "./simulated/create.ts";
+export type {SimulatedMachine, SimulatedProgram} from "./simulated/machine.ts";
+export {type SimulatedFault, type SimulatedPlan, type SimulatedTee, simulatedFaults} from "./simulated/plan.ts";
 export {
   createSimulatedPlatform,
+  createSimulatedTdxPlatform,
   restoreSimulatedPlatform,
   type SimulatedPlatform,
   type SimulatedPlatformOptions,
   type SimulatedPlatformState,
-  type SimulatedQuoteRequest,
+  type SimulatedTdxPlatform,
 } from "./simulated/platform.ts";
+export type {SimulatedQuoteRequest, SimulatedTdxRequest} from "./simulated/quote.ts";
+export {
+  createSimulatedSnpPlatform,
+  type SimulatedSnpFault,
+  type SimulatedSnpOptions,
+  type SimulatedSnpPlan,
+  type SimulatedSnpPlatform,
+  type SimulatedSnpRequest,
+  type SimulatedSnpState,
+  simulatedSnpFaults,
+} from "./simulated/snp.ts";
 export {allChecks, checksOf, evidenceLimits, type VerifyOptions, verifyEvidence} from "./verify.ts";

@@ -20,8 +20,6 @@ export {
   type LaunchedEnclave,
   type LaunchOptions,
   launchEnclave,
-  simulatedProduct,
-  simulatedSigner,
 } from "./launch/launch.ts";
 export {enclaveTarget, findEnclaveNode} from "./launch/node-binary.ts";
 export type {Platform, PlatformCapabilities} from "./platforms/platform.ts";

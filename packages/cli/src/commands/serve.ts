@@ -1,5 +1,6 @@
 /** `tf-trusted serve`: an enclave for others to call, until Ctrl-C. */
 import {join} from "node:path";
+import {simulatedTees} from "@tf-trusted/attestation";
 import type {EnclaveEvent} from "@tf-trusted/enclave";
 import {defaultPort, oneOf, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
@@ -8,7 +9,7 @@ import {exitCodes} from "../exit-codes.ts";
 import {writeOutputFile} from "../files.ts";
 import {formatJson} from "../render/json.ts";
 import type {Style} from "../render/style.ts";
-import {openSimulatedPlatform} from "../simulated-state.ts";
+import {openSimulatedMachine} from "../simulated-state.ts";
 
 const platforms = ["auto", "simulated", "gramine", "tdx", "snp"] as const;
 
@@ -16,6 +17,12 @@ const flags = {
   port: {value: "PORT", parse: wholeNumber(0, 65535), help: "0 takes any free one", byDefault: String(defaultPort)},
   host: {value: "ADDRESS", help: "where to listen; 0.0.0.0 for every network", byDefault: "127.0.0.1"},
   platform: {value: platforms.join("|"), parse: oneOf(...platforms), help: "the kind of TEE", byDefault: "auto"},
+  tee: {
+    value: simulatedTees.join("|"),
+    parse: oneOf(...simulatedTees),
+    help: "what the simulated platform plays",
+    byDefault: "sgx, or what --state keeps",
+  },
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
   "policy-file": {value: "FILE", help: "write the policy there"},
   events: {help: "show the enclave's events on standard error, a JSON document a line"},
@@ -38,7 +45,7 @@ export const serveCommand = defineCommand({
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
     const {launchSimulated} = await import("@tf-trusted/client");
-    const platform = await openSimulatedPlatform(args.state);
+    const platform = await openSimulatedMachine(args.state, args.tee);
     const enclave = await launchSimulated({
       platform,
       host: args.host ?? "127.0.0.1",
@@ -59,6 +66,7 @@ export const serveCommand = defineCommand({
           json: {
             address: enclave.address,
             platform: "simulated",
+            tee: platform.tee,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,

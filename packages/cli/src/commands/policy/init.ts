@@ -12,7 +12,7 @@ import {defineCommand} from "../../command.ts";
 import {exitCodes} from "../../exit-codes.ts";
 import {readInputFile, writeOutputFile} from "../../files.ts";
 import {formatJson} from "../../render/json.ts";
-import {rootOfState, simulatedPolicy} from "../../simulated-state.ts";
+import {machineOfState} from "../../simulated-state.ts";
 
 const products = ["Milan", "Genoa", "Turin"] as const;
 
@@ -61,7 +61,7 @@ export const policyInitCommand = defineCommand({
     from: {value: "FILE", help: "evidence of the program that is to be accepted"},
     simulated: {help: "for a simulated enclave"},
     state: {value: "DIR", help: "with --simulated: where serve keeps the simulated root"},
-    root: {value: "SHA256", parse: parseRoot, help: "with --simulated: the root's key, as serve prints it"},
+    root: {value: "SHA256", parse: parseRoot, help: "with --simulated: the SGX root's key, as serve prints it"},
     measurement: {
       value: "HEX",
       repeat: true,
@@ -98,7 +98,11 @@ export const policyInitCommand = defineCommand({
       progress.step("Measuring the enclave");
       const {measureArtefact} = await import("@tf-trusted/enclave");
       const accepted = measurement.length > 0 ? measurement : [(await measureArtefact()).expected];
-      policy = simulatedPolicy(root ?? (await rootOfState(state!)), accepted);
+      const identity =
+        root === undefined
+          ? await (await machineOfState(state!)).identity(accepted)
+          : {tee: "sgx" as const, name: "simulated enclave", root: {simulated: root}, mrEnclave: [...accepted]};
+      policy = {version: 1, identities: [identity]};
     } else {
       const identity = from === undefined ? ofMeasurements(flags) : await ofEvidence(from, flags.product);
       const dcap = identity.tee === "sgx" || identity.tee === "tdx" ? freshCollateral : {};
