@@ -16,6 +16,7 @@ export type {
   SnpReportEvidence,
   TdxQuoteEvidence,
 } from "./evidence/evidence.ts";
+export {type EvidenceParts, evidenceFromParts, evidenceParts} from "./evidence/kinds.ts";
 export {quoteSignature} from "./evidence/sgx/layout.ts";
 export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
 export type {TdReport} from "./evidence/tdx/layout.ts";

@@ -7,12 +7,13 @@ import {unexpected} from "./attestation-error.ts";
 import {type Check, checksFrom, fail, pass, passIf, type Step} from "./checks/check.ts";
 import type {TrustedRoot} from "./evidence/dcap/facts.ts";
 import type {Evidence} from "./evidence/evidence.ts";
+import {evidenceKinds, isEvidenceKind} from "./evidence/kinds.ts";
 import {identityTitle} from "./policy/explain.ts";
 import {type Claims, trustedRootOf} from "./policy/match.ts";
 import type {Policy} from "./policy/schema.ts";
 import type {PolicyReport, Report} from "./report/report.ts";
 import {summarise} from "./report/summary.ts";
-import {type EvidenceSnapshot, evidenceKinds, type TeeVerifier, teeVerifiers} from "./tees.ts";
+import {type EvidenceSnapshot, type TeeVerifier, teeVerifiers} from "./tees.ts";
 
 export interface VerifyOptions {
   readonly policy: Policy;
@@ -49,7 +50,7 @@ const evidenceReadable: Check<DoorStart, {readonly snapshot: EvidenceSnapshot}> 
   // The first check, and synchronous: the bytes are copied before the caller can change them.
   run: ({evidence}) => {
     const kind = kindOf(evidence);
-    if (!isKnownKind(kind)) return fail("EVIDENCE_KIND", kind, Object.keys(evidenceKinds).join(", "));
+    if (!isEvidenceKind(kind)) return fail("EVIDENCE_KIND", kind, Object.keys(evidenceKinds).join(", "));
     const {main, parts: names} = evidenceKinds[kind];
     const outer = evidence as unknown as Readonly<Record<string, unknown>>;
     const collateral = outer.collateral as Readonly<Record<string, unknown>> | null | undefined;
@@ -152,7 +153,7 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   const expectedReportData = options.expectedReportData && Uint8Array.from(options.expectedReportData);
   const expectedNonce = options.expectedNonce ? Uint8Array.from(options.expectedNonce) : null;
   const kind = kindOf(evidence);
-  const verifier: TeeVerifier = teeVerifiers[isKnownKind(kind) ? evidenceKinds[kind].tee : "sgx"];
+  const verifier: TeeVerifier = teeVerifiers[isEvidenceKind(kind) ? evidenceKinds[kind].tee : "sgx"];
   const {checks, policyChecks} = verifier;
   const door = await doorChecks.run({evidence, policy});
   const base = {kind, at, verifier};
@@ -277,8 +278,4 @@ function kindOf(evidence: Evidence | null | undefined): string {
 
 function isoTime(time: number): string {
   return new Date(time).toISOString();
-}
-
-function isKnownKind(kind: string): kind is Evidence["kind"] {
-  return Object.hasOwn(evidenceKinds, kind);
 }

@@ -21,7 +21,7 @@ import {
 } from "@bufbuild/protobuf";
 import {
   createSimulatedPlatform,
-  type DcapEvidence,
+  type Evidence,
   type PolicyInput,
   type SimulatedPlatform,
 } from "@tf-trusted/attestation";
@@ -64,7 +64,7 @@ export interface Asked {
 }
 
 export interface Answer {
-  readonly evidence: DcapEvidence;
+  readonly evidence: Evidence;
   readonly claims: Uint8Array;
 }
 
