@@ -21,6 +21,7 @@ export {quoteSignature} from "./evidence/sgx/layout.ts";
 export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
 export type {TdReport} from "./evidence/tdx/layout.ts";
 export {parseTdxQuote, type TdxQuote} from "./evidence/tdx/parse.ts";
+export {readUnverified, type UnverifiedStatement} from "./evidence/unverified.ts";
 export {explainPolicy} from "./policy/explain.ts";
 export type {Claims} from "./policy/match.ts";
 export {checkPolicy, type PolicyFinding, parsePolicy} from "./policy/parse.ts";

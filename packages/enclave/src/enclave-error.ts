@@ -26,6 +26,18 @@ export const enclaveErrors = {
     when: "The platform gave no evidence.",
     todo: "Look at the launcher's log; on hardware, check that the quoting service runs.",
   },
+  PLATFORM_MISSING: {
+    when: "The TEE that was asked for isn't here, or none is.",
+    todo: "Start it where the message says; --platform simulated runs without one, for development only.",
+  },
+  PLATFORM_UNSAFE: {
+    when: "The TEE is here, but was started so that it protects nothing: debugging, insecure keys, missing or opening flags.",
+    todo: "Start it as docs/gramine.md, docs/tdx.md or docs/snp.md says; the message names what is wrong.",
+  },
+  SEALING_MISSING: {
+    when: "A sealing key was asked for on a platform that has none.",
+    todo: "Keep models in memory there, and push them again after a restart.",
+  },
   STOPPING: {
     when: "The enclave is shutting down.",
     todo: "Connect again once it was restarted.",
