@@ -82,6 +82,34 @@ export const enclaveErrors = {
     when: "The pinned Node.js of the enclave isn't installed for this platform.",
     todo: "Install with optional dependencies on Linux x64 or arm64: npm install --include=optional.",
   },
+  SIGSTRUCT_FORMAT: {
+    when: "A file isn't a SIGSTRUCT, or has a field that no CPU would accept.",
+    todo: "Give the .sig file that gramine-sgx-sign wrote, 1808 bytes.",
+  },
+  SIGSTRUCT_SIGNATURE: {
+    when: "A SIGSTRUCT isn't signed by the key that it holds.",
+    todo: "Don't use its measurement; get the file again from whoever signed it.",
+  },
+  SIGSTRUCT_DEBUG: {
+    when: "A SIGSTRUCT allows an enclave that the host may debug, and so read.",
+    todo: "Sign again with sgx.debug = false.",
+  },
+  GRAMINE_MANIFEST: {
+    when: "A Gramine manifest can't be read, or lacks what a measurement needs.",
+    todo: "Give the .manifest.sgx file that gramine-sgx-sign wrote; the message names the line or key.",
+  },
+  GRAMINE_UNSAFE: {
+    when: "A Gramine manifest has settings with which the enclave protects nothing.",
+    todo: "Make it anew with deploy/gramine/build.mjs; the message lists every key.",
+  },
+  GRAMINE_LAYOUT: {
+    when: "Gramine's loader isn't laid out as the release that was named.",
+    todo: "Give sgx/libpal.so of the same release as --gramine-version.",
+  },
+  FIRMWARE_FORMAT: {
+    when: "A guest's firmware isn't an image whose launch can be measured, or lacks a part that was asked for.",
+    todo: "Give the firmware that the guest boots: AMD's variant of OVMF for SNP, TDVF for TDX.",
+  },
   LAUNCH_FAILED: {
     when: "The enclave's process ended, or said nothing, before it was ready.",
     todo: "The message has its last words; check memory and that the address is free.",
