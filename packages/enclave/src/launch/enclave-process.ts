@@ -4,7 +4,7 @@
  */
 import {spawn} from "node:child_process";
 import type {Duplex} from "node:stream";
-import type {DcapEvidence} from "@tf-trusted/attestation";
+import type {Evidence} from "@tf-trusted/attestation";
 import {EnclaveError} from "../enclave-error.ts";
 import type {EnclaveEvent} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
@@ -21,7 +21,7 @@ export interface ProcessOptions {
   readonly nodeArguments: readonly string[];
   readonly start: LauncherMessage;
   /** Only for the simulated platform; guests ask their own. */
-  readonly quote: ((reportData: Uint8Array) => Promise<DcapEvidence>) | undefined;
+  readonly quote: ((reportData: Uint8Array) => Promise<Evidence>) | undefined;
   readonly onEvent: ((event: EnclaveEvent) => void) | undefined;
 }
 
