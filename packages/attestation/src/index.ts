@@ -31,6 +31,7 @@ export {quoteSignature} from "./evidence/sgx/layout.ts";
 export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
 export type {TdReport} from "./evidence/tdx/layout.ts";
 export {parseTdxQuote, type TdxQuote} from "./evidence/tdx/parse.ts";
+export {readUnverified, type UnverifiedStatement} from "./evidence/unverified.ts";
 export {type DetectedEvidence, detectEvidence, inspectEvidence} from "./inspect/inspect.ts";
 export type {InspectedField, InspectedSection, Inspection} from "./inspect/inspection.ts";
 export {explainPolicy} from "./policy/explain.ts";
