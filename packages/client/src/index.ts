@@ -6,6 +6,7 @@ export type {
   CallOptions,
   Model,
   ModelDescription,
+  ModelFigures,
   ModelSignature,
   ModelSummary,
   ModelTensor,

@@ -46,6 +46,10 @@ export const enclaveErrors = {
     when: "There is no room for another model in the enclave's memory.",
     todo: "Delete a model, or start the enclave with a larger budget.",
   },
+  MODEL_BUSY: {
+    when: "As many calls as may wait for a model's workers wait already.",
+    todo: "Try again in a moment, or send fewer calls at once.",
+  },
   UPLOAD_ORDER: {
     when: "An upload doesn't begin with `start`, or has a second one.",
     todo: "Send name, size and SHA-256 first, then the file in chunks.",

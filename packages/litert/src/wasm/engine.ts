@@ -61,13 +61,17 @@ class WasmEngine implements Engine {
     if (model.length > limits.maxModelBytes) {
       throw new LitertError("TOO_LARGE", `the model has ${model.length} bytes; the limit is ${limits.maxModelBytes}`);
     }
-    const file = new SharedArrayBuffer(model.length);
-    new Uint8Array(file).set(model);
-    const loaded = await WasmModel.load(
+    const shared = wholeShared(model);
+    const file = shared ?? copyShared(model);
+    let loaded: LoadedModel | undefined;
+    loaded = await WasmModel.load(
       this.#files.worker,
       {glue: this.#blobs.glue, module: this.#blobs.module, file, limits},
       {endsAt: performance.now() + deadlineMs, signal},
-      () => this.#models.delete(loaded),
+      () => {
+        if (shared === undefined) new Uint8Array(file).fill(0);
+        if (loaded !== undefined) this.#models.delete(loaded);
+      },
     );
     this.#models.add(loaded);
     if (this.#closed) {
@@ -81,4 +85,14 @@ class WasmEngine implements Engine {
     this.#closed = true;
     await Promise.all([...this.#models].map((model) => model.close()));
   }
+}
+
+function wholeShared({buffer, length}: Uint8Array): SharedArrayBuffer | undefined {
+  return buffer instanceof SharedArrayBuffer && buffer.byteLength === length ? buffer : undefined;
+}
+
+function copyShared(bytes: Uint8Array): SharedArrayBuffer {
+  const shared = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(shared).set(bytes);
+  return shared;
 }

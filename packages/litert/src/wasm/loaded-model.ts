@@ -23,6 +23,7 @@ export class WasmModel implements LoadedModel {
   #worker: ModelWorker;
   /** The end of the last call that was queued. */
   #queue: Promise<unknown> = Promise.resolve();
+  memoryBytes: number | undefined;
   /** What the last call's inputs lay in, overwritten. */
   #memory: readonly Uint8Array<ArrayBuffer>[] = [];
   /** Calls that run or wait. */
@@ -55,7 +56,7 @@ export class WasmModel implements LoadedModel {
       return model;
     } catch (error) {
       await worker.terminate();
-      new Uint8Array(start.file).fill(0);
+      onClose();
       throw error;
     }
   }
@@ -96,6 +97,7 @@ export class WasmModel implements LoadedModel {
       for (const each of bytes) if (each.length > 0) each.fill(0);
     });
     if (answer.kind !== "outputs") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
+    this.memoryBytes = answer.memoryBytes;
     this.#memory = answer.inputs.filter(({length}) => length > 0 && length <= keepBytes);
     const outputs = signature.outputs.map((spec, at) => [spec.name, toTensor(spec, answer.outputs[at]!)] as const);
     return {outputs: Object.fromEntries(outputs), engineMs: answer.engineMs};
@@ -127,7 +129,6 @@ export class WasmModel implements LoadedModel {
       // A worker that can't answer any more is stopped below, which frees its heaps.
     }
     await this.#worker.terminate();
-    new Uint8Array(this.#start.file).fill(0);
     this.#onClose();
   }
 
@@ -182,15 +183,19 @@ export class WasmModel implements LoadedModel {
   }
 
   async #warmUp(bounds: Bounds): Promise<void> {
-    await this.#worker.ask({kind: "prepare"}, bounds);
+    this.#note(await this.#worker.ask({kind: "prepare"}, bounds));
     const ends = performance.now() + warmUpDeadlineMs;
     const first = Math.min(ends, bounds.endsAt ?? ends);
     try {
-      await this.#worker.ask({kind: "warmUp"}, {...bounds, endsAt: first});
+      this.#note(await this.#worker.ask({kind: "warmUp"}, {...bounds, endsAt: first}));
     } catch (error) {
       // Loops that never end on zeros: the model is loaded, its first call starts a new worker.
       if (!(error instanceof LitertError && error.code === "DEADLINE" && first === ends)) throw error;
     }
+  }
+
+  #note(answer: Answer): void {
+    if (answer.kind === "done") this.memoryBytes = answer.memoryBytes;
   }
 }
 

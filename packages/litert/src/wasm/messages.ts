@@ -37,13 +37,15 @@ export interface Output {
 
 export type Answer =
   | {readonly kind: "admitted"; readonly signatures: readonly Signature[]}
-  | {readonly kind: "done"}
+  /** `memoryBytes`: of the model's heaps. */
+  | {readonly kind: "done"; readonly memoryBytes: number}
   /** `inputs`: the memory that the request gave away, overwritten, for the next one. */
   | {
       readonly kind: "outputs";
       readonly outputs: readonly Output[];
       readonly engineMs: number;
       readonly inputs: readonly Uint8Array<ArrayBuffer>[];
+      readonly memoryBytes: number;
     }
   | {readonly kind: "failed"; readonly error: WireError};
 

@@ -65,6 +65,12 @@ export class WorkerModel {
     return this.#compiled.length;
   }
 
+  /** Of all instances. */
+  get heapBytes(): number {
+    const spent = this.#spent?.compiled.instance.heapBytes ?? 0;
+    return this.#compiled.reduce((sum, {instance}) => sum + instance.heapBytes, spent);
+  }
+
   /** Input shapes of signature `index` that are compiled, the least recently used first. */
   compiledShapes(index: number): readonly Shapes[] {
     return this.#compiled.map(({signatures}) => signatures[index]?.inputs.map(({dims}) => dims) ?? []);

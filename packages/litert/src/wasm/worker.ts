@@ -36,20 +36,25 @@ async function answer(request: Request): Promise<Answer> {
   switch (request.kind) {
     case "prepare":
       await model!.prepare();
-      return {kind: "done"};
+      return done();
     case "warmUp":
       await model!.warmUp();
-      return {kind: "done"};
+      return done();
     case "run":
       return {
         kind: "outputs",
         ...(await model!.run(request.signature, request.shapes, request.inputs)),
         inputs: request.inputs,
+        memoryBytes: model!.heapBytes,
       };
     case "close":
       model!.wipe();
-      return {kind: "done"};
+      return done();
   }
+}
+
+function done(): Answer {
+  return {kind: "done", memoryBytes: model!.heapBytes};
 }
 
 function givenAway(answer: Answer): ArrayBuffer[] {
