@@ -3,6 +3,7 @@ import {cpus} from "node:os";
 import {parseArgs} from "node:util";
 import type {Percentiles} from "@tf-trusted/cli";
 import {measureSession, type SessionMeasurement} from "./measure.ts";
+import {measureThroughput, type ThroughputMeasurement} from "./throughput.ts";
 import {digitsWorkload, meansWorkload, mobilenetWorkload} from "./workloads.ts";
 
 const {values} = parseArgs({
@@ -15,10 +16,36 @@ const results: SessionMeasurement[] = [];
 const workloads = [digitsWorkload, () => meansWorkload(32, 1), () => meansWorkload(224, 3), mobilenetWorkload];
 for (const workload of workloads) results.push(await measureSession(await workload(), rounds));
 
+const throughput: ThroughputMeasurement[] = [
+  await measureThroughput(await mobilenetWorkload(), {
+    callers: 8,
+    workers: 2,
+    against: "engine",
+    rounds: 5,
+    milliseconds: 2000,
+  }),
+  await measureThroughput(await digitsWorkload(), {
+    callers: 32,
+    workers: 2,
+    against: "grpc",
+    rounds: 7,
+    milliseconds: 1000,
+  }),
+];
+
 if (values.json) {
-  console.log(JSON.stringify({node: process.version, cpus: cpus().map(({model}) => model), results}, undefined, 2));
+  console.log(
+    JSON.stringify({node: process.version, cpus: cpus().map(({model}) => model), results, throughput}, undefined, 2),
+  );
 } else {
   for (const result of results) console.log(table(result));
+  for (const {name, callers, workers, against, session, reference, ratio} of throughput) {
+    const beside = against === "engine" ? `the engine alone on ${workers} workers` : "a bare gRPC echo";
+    console.log(
+      `${name}, ${callers} callers, ${workers} workers: ${session.toFixed(1)} calls/s, ${beside} ${reference.toFixed(1)}: ` +
+        `${ratio.toFixed(2)}`,
+    );
+  }
 }
 
 function table({name, rounds, inputBytes, outputBytes, ...measured}: SessionMeasurement): string {
