@@ -2,6 +2,8 @@
 import {cpus} from "node:os";
 import {parseArgs} from "node:util";
 import type {Percentiles} from "@tf-trusted/cli";
+import {measureAttestation} from "./attestation.ts";
+import {measureFairness} from "./fairness.ts";
 import {measureSession, type SessionMeasurement} from "./measure.ts";
 import {measureThroughput, type ThroughputMeasurement} from "./throughput.ts";
 import {digitsWorkload, meansWorkload, mobilenetWorkload} from "./workloads.ts";
@@ -33,9 +35,19 @@ const throughput: ThroughputMeasurement[] = [
   }),
 ];
 
+const fairness = await measureFairness(await digitsWorkload(), await mobilenetWorkload(), 8, 5);
+const attestation = [
+  await measureAttestation(await digitsWorkload(), 3 * rounds),
+  await measureAttestation(await meansWorkload(224, 3), 3 * rounds),
+];
+
 if (values.json) {
   console.log(
-    JSON.stringify({node: process.version, cpus: cpus().map(({model}) => model), results, throughput}, undefined, 2),
+    JSON.stringify(
+      {node: process.version, cpus: cpus().map(({model}) => model), results, throughput, fairness, attestation},
+      undefined,
+      2,
+    ),
   );
 } else {
   for (const result of results) console.log(table(result));
@@ -44,6 +56,17 @@ if (values.json) {
     console.log(
       `${name}, ${callers} callers, ${workers} workers: ${session.toFixed(1)} calls/s, ${beside} ${reference.toFixed(1)}: ` +
         `${ratio.toFixed(2)}`,
+    );
+  }
+  const ms = ({p50, p90, p99}: Percentiles) => `p50 ${p50.toFixed(2)}, p90 ${p90.toFixed(2)}, p99 ${p99.toFixed(2)} ms`;
+  console.log(
+    `${fairness.fast}, one caller alone: ${ms(fairness.alone)}; beside ${fairness.slowCallers} callers of ` +
+      `${fairness.slow} (${ms(fairness.slowCalls)}): ${ms(fairness.beside)}`,
+  );
+  for (const {name, attested, without} of attestation) {
+    console.log(
+      `${name}, attested session: ${ms(attested)}; without attestation: ${ms(without)}; ` +
+        `p50 ${(attested.p50 / without.p50).toFixed(3)}`,
     );
   }
 }

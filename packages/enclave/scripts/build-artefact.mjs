@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 // Builds the enclave's artefact from the compiled packages: `npm run artefact -w packages/enclave [-- FOLDER]`.
+// `--without-attestation` makes one for the benchmark of what attestation costs a call: only in a folder that is named, and
+// with another measurement, so that no policy takes it for the real one.
 // The same sources give the same bytes wherever they lie: names, sizes and hashes only, no paths, no dates.
-import {mkdir, rename, rm, writeFile} from "node:fs/promises";
+import {mkdir, readFile, rename, rm, writeFile} from "node:fs/promises";
 import {dirname, join, resolve} from "node:path";
 import {fileURLToPath} from "node:url";
+import {parseArgs} from "node:util";
 import {artefactNames, engineFiles} from "@tf-trusted/litert";
 import {build} from "esbuild";
 import {
@@ -18,7 +21,12 @@ import {
 import {enclaveTarget, findEnclaveNode} from "../dist/launch/node-binary.js";
 
 const packageFolder = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const target = resolve(process.argv[2] ?? join(packageFolder, "dist/artefact"));
+const {values, positionals} = parseArgs({allowPositionals: true, options: {"without-attestation": {type: "boolean"}}});
+const withoutAttestation = values["without-attestation"] ?? false;
+const shipped = join(packageFolder, "dist/artefact");
+const target = resolve(positionals[0] ?? shipped);
+if (withoutAttestation && target === shipped)
+  throw new Error("--without-attestation: name a folder that isn't shipped");
 // Complete or not there: nobody finds a half-built one.
 const building = `${target}.${process.pid}`;
 
@@ -27,6 +35,7 @@ await mkdir(building, {recursive: true});
 const {files, workerEntry} = await engineFiles("relaxed");
 // Some packages of the main thread are CommonJS and ask for Node's modules.
 await bundle(join(packageFolder, "dist/main.js"), entryName, {
+  ...(withoutAttestation && {plugins: [alwaysAttested()]}),
   banner: {js: "import{createRequire as r_}from'node:module';const require=r_(import.meta.url);"},
 });
 await bundle(workerEntry, artefactNames.worker);
@@ -56,6 +65,19 @@ async function isCurrent(wanted) {
     if (error.code === "ARTEFACT_INVALID") return false;
     throw error;
   }
+}
+
+/** Sessions that count as attested from the start. */
+function alwaysAttested() {
+  return {
+    name: "always-attested",
+    setup: ({onLoad}) =>
+      onLoad({filter: /[\\/]session[\\/]session\.js$/}, async ({path}) => {
+        const parts = (await readFile(path, "utf8")).split("#attested = false;");
+        if (parts.length !== 2) throw new Error(`${path}: expected one place where a session begins unattested`);
+        return {contents: parts.join("#attested = true;")};
+      }),
+  };
 }
 
 function bundle(entry, name, options = {}) {
