@@ -25,6 +25,8 @@ export interface EnclaveConfiguration {
   readonly quotesPerSecond: number;
   /** How long one prediction may take, whatever its caller allows. */
   readonly maxDeadlineMs: number;
+  /** Threads of each model, where the engine has threads. */
+  readonly modelThreads: number;
 }
 
 export const defaultConfiguration: EnclaveConfiguration = {
@@ -39,9 +41,13 @@ export const defaultConfiguration: EnclaveConfiguration = {
   attestsPerConnection: 4,
   quotesPerSecond: 50,
   maxDeadlineMs: 600_000,
+  modelThreads: 1,
 };
 
-const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {sessionMs: maxSessionMs};
+const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {
+  sessionMs: maxSessionMs,
+  modelThreads: 64,
+};
 
 /** Fills in defaults. Throws `CONFIGURATION` for unknown members and for values that aren't positive whole numbers. */
 export function parseConfiguration(given: Readonly<Record<string, unknown>>): EnclaveConfiguration {

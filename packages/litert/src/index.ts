@@ -6,11 +6,14 @@ export {LitertError, type LitertErrorCode, litertErrors} from "./litert-error.ts
 export {createNativeEngine, type NativeEngineOptions} from "./native/engine.ts";
 export {installNativeLibrary} from "./native/install.ts";
 export {
+  artefactNativeFiles,
   enginesFolder,
   installedNativeFiles,
   isNativeInstalled,
   type NativeFiles,
   type NativeLibraryPin,
+  nativeArtefactNames,
+  nativeEngineParts,
   nativeLibraries,
   nativeLibraryPath,
   nativeLicence,

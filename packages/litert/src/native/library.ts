@@ -71,8 +71,7 @@ export function enginesFolder(): string {
 
 /** Where the library of this machine lies if it is installed. */
 export function nativeLibraryPath(folder: string = enginesFolder()): string {
-  const pin = nativePin();
-  return join(folder, `native-${nativeVersion}-${nativeTarget()}`, pin.member.slice(pin.member.indexOf("/") + 1));
+  return join(folder, `native-${nativeVersion}-${nativeTarget()}`, nativeArtefactNames().library);
 }
 
 /** Whether the native engine can be had on this machine without more ado. The library's bytes aren't looked at. */
@@ -108,6 +107,36 @@ export function installedNativeFiles(folder: string = enginesFolder()): NativeFi
     );
   }
   return {entry: fileURLToPath(new URL("./child.js", import.meta.url)), addon, library};
+}
+
+/** Names of the native engine's files in an artefact for this machine. Throws `ENGINE_ERROR` where there is no library. */
+export function nativeArtefactNames(): {readonly child: string; readonly addon: string; readonly library: string} {
+  const {member} = nativePin();
+  return {child: "native-child.mjs", addon: "koffi.node", library: member.slice(member.indexOf("/") + 1)};
+}
+
+/** Locations of an artefact's native engine, whose processes may read that folder and nothing else. */
+export function artefactNativeFiles(folder: string): NativeFiles {
+  const {child, addon, library} = nativeArtefactNames();
+  return {
+    entry: join(folder, child),
+    addon: join(folder, addon),
+    library: join(folder, library),
+    readable: [folder],
+  };
+}
+
+/**
+ * What an artefact has to carry for the native engine beside the library: koffi's binary, and the entry of a model's
+ * process, which the artefact's build bundles. `undefined` where there is no library for this machine.
+ */
+export function nativeEngineParts():
+  | {readonly addon: string; readonly childEntry: string; readonly library: NativeLibraryPin}
+  | undefined {
+  const library = nativeLibraries[nativeTarget()];
+  const addon = findAddon();
+  if (library === undefined || addon === undefined) return undefined;
+  return {addon, childEntry: fileURLToPath(new URL("./child.js", import.meta.url)), library};
 }
 
 /** Path of koffi's binary for this machine. */
