@@ -1,9 +1,9 @@
-/** `npm run bench [-- --rounds N] [--json]`: what the attested session costs, beside the engine alone and bare TLS. */
+/** `npm run bench [-- --rounds N] [--json]`: what an attested call costs beside its engine, and beside bare TLS. */
 import {cpus} from "node:os";
 import {parseArgs} from "node:util";
 import type {Percentiles} from "@tf-trusted/cli";
 import {measureSession, type SessionMeasurement} from "./measure.ts";
-import {digitsWorkload, mobilenetWorkload} from "./workloads.ts";
+import {digitsWorkload, meansWorkload, mobilenetWorkload} from "./workloads.ts";
 
 const {values} = parseArgs({
   options: {rounds: {type: "string", default: "300"}, json: {type: "boolean", default: false}},
@@ -12,8 +12,8 @@ const rounds = Number(values.rounds);
 if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError(`--rounds ${values.rounds}: expected a whole number`);
 
 const results: SessionMeasurement[] = [];
-for (const workload of [digitsWorkload, mobilenetWorkload])
-  results.push(await measureSession(await workload(), rounds));
+const workloads = [digitsWorkload, () => meansWorkload(32, 1), () => meansWorkload(224, 3), mobilenetWorkload];
+for (const workload of workloads) results.push(await measureSession(await workload(), rounds));
 
 if (values.json) {
   console.log(JSON.stringify({node: process.version, cpus: cpus().map(({model}) => model), results}, undefined, 2));
@@ -28,11 +28,12 @@ function table({name, rounds, inputBytes, outputBytes, ...measured}: SessionMeas
   return [
     `${name}: ${inputBytes} bytes in, ${outputBytes} out, ${rounds} rounds, milliseconds`,
     `  ${"".padEnd(44)}${["p50", "p90", "p99"].map((title) => title.padStart(9)).join("")}`,
-    row("engine alone (Node 24, own process)", measured.engine),
     row("whole call over the attested session", measured.call),
-    row("bare TLS exchange of as many bytes", measured.echo),
+    row("  engine, computing", measured.engine),
+    row("  in the enclave: checks, queue, hand-over", measured.handOver),
+    row("  client, messages, HTTP/2, TLS, both ways", measured.way),
     row("call − engine", measured.added),
-    row("call − engine − bare exchange", measured.addedBeyondEcho),
+    row("bare TLS exchange of as many bytes", measured.echo),
     `  (call − engine) / bare exchange, p50: ${ratio}`,
     "",
   ].join("\n");

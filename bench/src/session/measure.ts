@@ -1,13 +1,12 @@
 /**
- * Engine alone, whole call over the attested session, and a bare TLS exchange of the same bytes: one after the other, round
- * by round, so that what else the machine does meets all three alike.
+ * Whole calls over the attested session and bare TLS exchanges of the same bytes, by turns, so that what else the machine
+ * does meets both alike. What a call takes beside the engine's own computing is told from the timings of that very call,
+ * so that the hand-over to the engine's worker counts, and what the engine takes more or less time for does not.
  */
-
 import {type Percentiles, percentiles} from "@tf-trusted/cli";
-import {connect, launchSimulated} from "@tf-trusted/client";
+import {connect, launchSimulated, type PredictionTimings} from "@tf-trusted/client";
 import {Tensor} from "@tf-trusted/tensor";
 import {startEcho} from "./echo-client.ts";
-import {startEngine} from "./engine-client.ts";
 import type {Workload} from "./workloads.ts";
 
 /** Milliseconds, unless told. */
@@ -17,33 +16,35 @@ export interface SessionMeasurement {
   /** Of the tensors in a call, without what the protocol adds. */
   readonly inputBytes: number;
   readonly outputBytes: number;
-  readonly engine: Percentiles;
   readonly call: Percentiles;
+  /** Computing, as the engine says. */
+  readonly engine: Percentiles;
+  /** In the enclave, but not computing: checks, queue, hand-over to the worker and back. */
+  readonly handOver: Percentiles;
+  /** Client, TLS, HTTP/2 and messages, both ways. */
+  readonly way: Percentiles;
   readonly echo: Percentiles;
-  /** Round by round: what the session adds to the engine. */
+  /** call − engine, call by call. */
   readonly added: Percentiles;
-  /** Round by round: what it adds beyond the bare exchange. */
-  readonly addedBeyondEcho: Percentiles;
 }
 
-const warmUpRounds = 20;
+/** Until V8 has compiled what a call runs. */
+const warmUpRounds = 200;
 
 export async function measureSession(workload: Workload, rounds: number): Promise<SessionMeasurement> {
   const server = await launchSimulated();
   const enclave = await connect({address: server.address, policy: server.policy});
-  const engine = await startEngine(workload);
   try {
     const model = await enclave.load(workload.model, {name: "bench"});
     const inputs = {[workload.input]: Tensor.from(workload.values, {shape: workload.shape})};
     const outputBytes = Object.values(await model.predict(inputs)).reduce((sum, {bytes}) => sum + bytes.length, 0);
     const inputBytes = workload.values.byteLength;
     const echo = await startEcho(inputBytes, outputBytes);
-    const samples: {readonly engine: number; readonly call: number; readonly echo: number}[] = [];
-    for (let round = -warmUpRounds; round < rounds; round++) {
-      const engineMs = await engine.run();
+    const samples: (PredictionTimings & {readonly echoMs: number})[] = [];
+    for (let round = -Math.min(warmUpRounds, rounds); round < rounds; round++) {
       const {timings} = await model.predictDetailed(inputs);
-      const sample = {engine: engineMs, call: timings.callMs, echo: await echo.exchange()};
-      if (round >= 0) samples.push(sample);
+      const echoMs = await echo.exchange();
+      if (round >= 0) samples.push({...timings, echoMs});
     }
     echo.close();
     const of = (pick: (sample: (typeof samples)[number]) => number) => percentiles(samples.map(pick));
@@ -52,14 +53,14 @@ export async function measureSession(workload: Workload, rounds: number): Promis
       rounds,
       inputBytes,
       outputBytes,
-      engine: of((sample) => sample.engine),
-      call: of((sample) => sample.call),
-      echo: of((sample) => sample.echo),
-      added: of((sample) => sample.call - sample.engine),
-      addedBeyondEcho: of((sample) => sample.call - sample.engine - sample.echo),
+      call: of(({callMs}) => callMs),
+      engine: of(({engineMs}) => engineMs),
+      handOver: of(({enclaveMs, engineMs}) => enclaveMs - engineMs),
+      way: of(({callMs, enclaveMs}) => callMs - enclaveMs),
+      echo: of(({echoMs}) => echoMs),
+      added: of(({callMs, engineMs}) => callMs - engineMs),
     };
   } finally {
-    engine.close();
     await enclave.close();
     await server.stop();
   }

@@ -4,7 +4,7 @@ import {test} from "node:test";
 import {measureSession} from "./measure.ts";
 import {digitsWorkload} from "./workloads.ts";
 
-test("engine, session and bare exchange of the digits, a few rounds", async (t) => {
+test("session and bare exchange of the digits, a few rounds", async (t) => {
   const {engine, call, echo, added, inputBytes, outputBytes} = await measureSession(await digitsWorkload(), 20);
   t.diagnostic(
     `p50: engine ${engine.p50.toFixed(2)} ms, call ${call.p50.toFixed(2)} ms, echo ${echo.p50.toFixed(2)} ms`,

@@ -24,6 +24,20 @@ const keepLocations = {
 };
 
 await rm(target, {recursive: true, force: true});
+// The page that `inspect --html` writes: a script and a style, put into each page.
+await build({
+  entryPoints: {page: join(packageFolder, "dist/page/main.js"), style: join(packageFolder, "src/page/page.css")},
+  outdir: join(packageFolder, "dist/page"),
+  entryNames: "page",
+  bundle: true,
+  minify: true,
+  charset: "utf8",
+  format: "iife",
+  platform: "browser",
+  target: "es2022",
+  legalComments: "none",
+  logLevel: "warning",
+});
 await build({
   entryPoints: [join(packageFolder, "dist/main.js")],
   outdir: target,

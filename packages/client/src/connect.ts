@@ -11,6 +11,7 @@ import {
   type Model as ModelMessage,
   type ModelService,
   maxSessionMs,
+  PredictRequestSchema,
   type ModelSummary as SummaryMessage,
   type TensorSpec,
   tensorsFromMessages,
@@ -167,14 +168,17 @@ class Connection implements EnclaveConnection {
 
   async predictDetailed({model, inputs, signature = "", ...options}: PredictRequest): Promise<Prediction> {
     const start = performance.now();
-    const request = {
+    const request = create(PredictRequestSchema, {
       model,
       signature,
       inputs: tensorsToMessages(inputs),
       deadlineMs: Math.ceil(options.deadlineMs ?? 0),
       wantTimings: true,
-    };
-    const answer = await this.#call(options, ({predictions}, call) => predictions.predict(request, call));
+    });
+    const {deadlineMs, signal} = options;
+    const answer = await this.#retrying((session) =>
+      session.predict(request, {...(deadlineMs !== undefined && {timeoutMs: deadlineMs}), ...(signal && {signal})}),
+    );
     const {queueMs = 0, engineMs = 0, enclaveMs = 0} = answer.timings ?? {};
     return {
       outputs: {...tensorsFromMessages(answer.outputs)},
@@ -193,30 +197,39 @@ class Connection implements EnclaveConnection {
     );
   }
 
-  /** Runs a call on an attested session; once more on a new one if the enclave says that the session ended before it. */
-  async #call<T>(
+  /** A call that notices the end of its session by a signal. */
+  #call<T>(
     {deadlineMs, signal}: CallOptions,
     run: (
       session: AttestedSession,
       call: NonNullable<Parameters<Client<typeof ModelService>["listModels"]>[1]>,
     ) => Promise<T>,
   ): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const session = await this.#current();
+    return this.#retrying(async (session) => {
       const abort = new AbortController();
       const stop = () => abort.abort();
       for (const source of [session.ended, signal]) source?.addEventListener("abort", stop, {once: true});
       if (session.ended.aborted || signal?.aborted) stop();
       try {
         return await run(session, {...(deadlineMs !== undefined && {timeoutMs: deadlineMs}), signal: abort.signal});
+      } finally {
+        for (const source of [session.ended, signal]) source?.removeEventListener("abort", stop);
+      }
+    });
+  }
+
+  /** Runs a call on an attested session; once more on a new one if the enclave says that the session ended before it. */
+  async #retrying<T>(run: (session: AttestedSession) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.#current();
+      try {
+        return await run(session);
       } catch (error) {
         const failure = toCallError(error, session.usable);
         if (this.#closed) throw new ClientError("CLOSED", "the connection was closed during the call", {cause: error});
         const refusedUnseen = failure instanceof CallError && failure.code === "SESSION_EXPIRED";
         if (!refusedUnseen || attempt > 1) throw failure;
         this.#retire(session);
-      } finally {
-        for (const source of [session.ended, signal]) source?.removeEventListener("abort", stop);
       }
     }
   }

@@ -3,10 +3,11 @@
  * the evidence binds, and every call travels on that same socket. Nothing but a nonce is sent before the verdict.
  */
 import {createHash, randomBytes} from "node:crypto";
+import {setMaxListeners} from "node:events";
 import {type ClientHttp2Session, connect as connectHttp2} from "node:http2";
 import {isIP} from "node:net";
 import {connect as connectTls, type TLSSocket} from "node:tls";
-import {type Client, ConnectError, createClient, type Transport} from "@connectrpc/connect";
+import {type CallOptions, type Client, ConnectError, createClient, type Transport} from "@connectrpc/connect";
 import {createGrpcTransport, type GrpcTransportOptions} from "@connectrpc/connect-node";
 import {type Evidence, type Policy, type Report, verifyEvidence} from "@tf-trusted/attestation";
 import {encodeHex} from "@tf-trusted/core";
@@ -20,12 +21,15 @@ import {
   fieldBytes,
   ModelService,
   PredictionService,
+  type PredictRequest,
+  type PredictResponse,
   parseClaims,
   sessionReportData,
 } from "@tf-trusted/protocol";
 import type {Address} from "./address.ts";
 import {toCallError} from "./call-error.ts";
 import {AttestationError, ClientError} from "./client-error.ts";
+import {Lanes} from "./lanes.ts";
 
 export interface SessionOptions {
   readonly address: Address;
@@ -51,7 +55,8 @@ export interface AttestedSession {
   /** Aborted when the connection ends. Calls need it: an upload that waits for its turn to send notices nothing else. */
   readonly ended: AbortSignal;
   readonly models: Client<typeof ModelService>;
-  readonly predictions: Client<typeof PredictionService>;
+  /** Over streams that are kept open. */
+  readonly predict: (request: PredictRequest, options: CallOptions) => Promise<PredictResponse>;
   /** Lets calls under way finish. */
   retire(): void;
   /** Ends calls under way. */
@@ -114,7 +119,18 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
 
   const transport = transportOver(http2, address, maxAnswerBytes);
   const end = new AbortController();
+  // Every call under way listens: that is no leak.
+  setMaxListeners(0, end.signal);
   http2.once("close", () => end.abort());
+  const {predict: unary} = createClient(PredictionService, transport);
+  const authority = new URL(authorityOf(address)).host;
+  const lanes = new Lanes({
+    http2,
+    authority,
+    maxAnswerBytes,
+    unary: (request, {signal: cancel, ...rest}) =>
+      unary(request, {...rest, signal: cancel ? AbortSignal.any([cancel, end.signal]) : end.signal}),
+  });
   return {
     report,
     claims,
@@ -125,8 +141,11 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
     },
     ended: end.signal,
     models: createClient(ModelService, transport),
-    predictions: createClient(PredictionService, transport),
-    retire: () => http2.close(),
+    predict: (request, callOptions) => lanes.predict(request, callOptions),
+    retire: () => {
+      lanes.retire();
+      http2.close();
+    },
     destroy: () => http2.destroy(),
   };
 }

@@ -17,14 +17,15 @@ const load = (name) => JSON.parse(readFileSync(join(dataFolder, name), "utf8"));
 const registry = load("tf-ops.json");
 const {ops: tiers} = load("tf-op-tiers.json");
 
+// What isn't listed, and is little more than what is.
+const more = ["UniqueWithCountsV2"];
+
 // Only what reading a graph needs: arguments, and each attribute's kind and default ("!" = required).
-const rows = Object.keys(tiers)
-  .sort()
-  .map((name) => {
-    const {i = [], o = [], a = {}} = registry.ops[name];
-    const attributes = Object.fromEntries(Object.entries(a).map(([key, [kind, fallback]]) => [key, [kind, fallback]]));
-    return `  ${JSON.stringify(name)}: ${JSON.stringify([i, o, attributes])},\n`;
-  });
+const rows = [...Object.keys(tiers), ...more].sort().map((name) => {
+  const {i = [], o = [], a = {}} = registry.ops[name];
+  const attributes = Object.fromEntries(Object.entries(a).map(([key, [kind, fallback]]) => [key, [kind, fallback]]));
+  return `  ${JSON.stringify(name)}: ${JSON.stringify([i, o, attributes])},\n`;
+});
 
 writeFileSync(
   join(here, "../src/gen/operator-definitions.ts"),

@@ -105,7 +105,7 @@ const outputRefs = (signatures: readonly Signature[]): readonly Ref[] => [
 ];
 
 /** All signatures in one graph, so that a variable is read once. One that can't be frozen would stop the others. */
-async function freezeSignatures(
+export async function freezeSignatures(
   graph: GraphDef,
   signatures: readonly Signature[],
   checkpoint: Checkpoint | undefined,
@@ -130,7 +130,7 @@ async function freezeSignatures(
   return {graph: await freeze(kept), kept, notes};
 }
 
-function importSignature(
+export function importSignature(
   definition: GraphDef,
   index: NodeIndex,
   signature: Signature,

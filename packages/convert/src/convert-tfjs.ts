@@ -2,10 +2,8 @@
 import {decodeStrings, Tensor} from "@tf-trusted/tensor";
 import type {Message, MessageMap} from "./bytes/wire.ts";
 import {type ConvertOptions, type ConvertResult, convertSource, readGraph} from "./convert.ts";
-import {ConvertError} from "./convert-error.ts";
 import {convertKerasConfig} from "./convert-keras.ts";
-import {describeGraph, type GraphStructure} from "./inspect.ts";
-import {type ConvertLimits, defaultLimits} from "./limits.ts";
+import {defaultLimits} from "./limits.ts";
 import {type GraphDef, graphDefOf} from "./readers/graphdef/graph-def.ts";
 import {messageFromJson} from "./readers/graphdef/json-format.ts";
 import {dataTypeNumbers, dataTypes, graphDef} from "./readers/graphdef/schema.ts";
@@ -31,7 +29,7 @@ export async function convertTfjs(files: ModelFiles, options: TfjsOptions = {}):
   const limits = {...defaultLimits, ...options.limits};
   const read = await readModelJson(files, limits.maxBytes);
   if (read.format === "layers-model") return convertLayers(files, read, options);
-  const {definition, signature} = await graphOf(files, read, limits);
+  const {definition, signature} = readTfjsGraph(read, await readWeights(files, read.weights, limits.maxConstantBytes));
   const {graph, notes} = readGraph(definition, requestsOf(signature, options), limits);
   return convertSource({graph, notes, format: "tfjs", name: signatureKey}, options);
 }
@@ -43,38 +41,30 @@ async function convertLayers(files: ModelFiles, model: TfjsModel, options: TfjsO
   const shapes = Object.fromEntries(
     inputs.flatMap((each) => (typeof each !== "string" && each.shape ? [[each.name, each.shape] as const] : [])),
   );
-  const {model_config: config = model.topology} = model.topology;
-  return convertKerasConfig(config, await readWeights(files, model.weights, maxConstantBytes), {...rest, shapes});
+  const {config, version} = layersOfTfjs(model);
+  const weights = await readWeights(files, model.weights, maxConstantBytes);
+  return convertKerasConfig(config, weights, {...rest, shapes, version});
 }
 
-/** Describes a graph model. Throws what reading it throws. */
-export async function inspectTfjs(files: ModelFiles, options: TfjsOptions = {}): Promise<GraphStructure> {
-  const {definition, signature, limits} = await readTfjs(files, options);
-  return describeGraph("tfjs", definition, readGraph(definition, requestsOf(signature, options), limits));
+/** The Keras model that a layers model is. TensorFlow.js computes as Keras 2 does, whatever wrote the file. */
+export function layersOfTfjs({topology}: TfjsModel): {readonly config: unknown; readonly version: 2} {
+  const {model_config: config = topology} = topology;
+  return {config, version: 2};
 }
 
-async function readTfjs(files: ModelFiles, options: TfjsOptions) {
-  const limits = {...defaultLimits, ...options.limits};
-  const read = await readModelJson(files, limits.maxBytes);
-  if (read.format === "layers-model") {
-    throw new ConvertError("CONVERT_NOT_A_GRAPH", "this is a layers model of TensorFlow.js; expected a graph model");
-  }
-  return graphOf(files, read, limits);
-}
-
-async function graphOf(files: ModelFiles, {topology, weights, signature}: TfjsModel, limits: ConvertLimits) {
+/** The graph of a graph model with its weights as constants. */
+export function readTfjsGraph(
+  {topology, signature}: TfjsModel,
+  weights: ReadonlyMap<string, Tensor>,
+): {readonly definition: GraphDef; readonly signature: TfjsSignature | undefined} {
   const graph = graphDefOf(messageFromJson(graphDef, topology, "modelTopology"));
-  return {
-    definition: withWeights(graph, await readWeights(files, weights, limits.maxConstantBytes)),
-    signature,
-    limits,
-  };
+  return {definition: withWeights(graph, weights), signature};
 }
 
 /** What is asked for, by node; the signature's where nothing is. */
-function requestsOf(
+export function requestsOf(
   signature: TfjsSignature | undefined,
-  options: TfjsOptions,
+  options: Pick<TfjsOptions, "inputs" | "outputs">,
 ): Pick<ConvertOptions, "inputs" | "outputs"> {
   const {inputs = [], outputs = []} = signature ?? {};
   const wanted = options.inputs?.map((each) => (typeof each === "string" ? {name: each} : each));

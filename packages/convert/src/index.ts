@@ -29,9 +29,11 @@ export {
   type SavedModelOptions,
   type SavedModelStructure,
 } from "./convert-saved-model.ts";
-export {convertTfjs, inspectTfjs, type TfjsOptions} from "./convert-tfjs.ts";
+export {convertTfjs, type TfjsOptions} from "./convert-tfjs.ts";
 export type {Cut, CutInput} from "./cut.ts";
 export {compareOutputs, type OutputDifference} from "./evaluate/compare.ts";
+export {type InspectOptions, inspectModel} from "./inspect/inspect-model.ts";
+export type * from "./inspect/structure.ts";
 export {type GraphStructure, inspectGraph} from "./inspect.ts";
 export type {IoType} from "./io-type.ts";
 export type {Quantisation} from "./ir/graph.ts";

@@ -72,11 +72,15 @@ export function describeGraph(
     constantBytes: constants.reduce((sum, size) => sum + size, 0),
     unsupported: unsupported.map(({node, operator, reason}) => ({node, operator, reason})),
     ...(cut && {cut}),
-    controlFlow: countBy(operatorsOf(definition).filter((op) => controlFlow.test(op))),
+    controlFlow: controlFlowOf(definition),
     functions: definition.functions.length,
     notes,
   };
 }
+
+/** Loops, conditions and calls in the file and its functions. */
+export const controlFlowOf = (definition: GraphDef): Readonly<Record<string, number>> =>
+  countBy(operatorsOf(definition).filter((op) => controlFlow.test(op)));
 
 const controlFlow =
   /^((Stateless)?(While|If|Case)|For|Switch|Merge|Enter|Exit|NextIteration|LoopCond|(Stateful)?PartitionedCall|StatelessPartitionedCall)$/;

@@ -14,13 +14,14 @@ export interface CheckedInputs {
 }
 
 /**
- * Checks and copies. The copies are the call's own: the caller may change or reuse its tensors at once. Throws
- * `INVALID_INPUT` and `TOO_LARGE`.
+ * Checks and copies, into what `allocate` gives. The copies are the call's own: the caller may change or reuse its tensors
+ * at once. Throws `INVALID_INPUT` and `TOO_LARGE`.
  */
 export function checkInputs(
   signature: Signature,
   inputs: Readonly<Record<string, Tensor>>,
   limits: Limits,
+  allocate: (bytes: number) => Uint8Array<ArrayBuffer> = (bytes) => new Uint8Array(bytes),
 ): CheckedInputs {
   const problems: string[] = [];
   const known = new Set(signature.inputs.map(({name}) => name));
@@ -45,7 +46,7 @@ export function checkInputs(
   }
   return {
     shapes: tensors.map(({shape}) => shape),
-    bytes: tensors.map(({dtype, bytes}) => (dtype === "int4" ? packInt4(bytes) : Uint8Array.from(bytes))),
+    bytes: tensors.map(({dtype, bytes}) => (dtype === "int4" ? packInt4(bytes) : copy(bytes, allocate))),
   };
 }
 
@@ -82,6 +83,13 @@ function stringProblem(bytes: Uint8Array, shape: readonly number[]): string | un
 /** No kernel was made for tensors without elements; a model that declares such a size gets it, a call may not ask. */
 function dimFits(found: number, declared: number): boolean {
   return declared === -1 ? Number.isSafeInteger(found) && found >= 1 && found <= 0x7fff_ffff : found === declared;
+}
+
+/** `Uint8Array.from` goes element by element: 0.4 ms for 600 KB, where this takes 0.02 to 0.15, by whether memory is new. */
+function copy(bytes: Uint8Array, allocate: (bytes: number) => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const target = allocate(bytes.length);
+  target.set(bytes);
+  return target;
 }
 
 function shorten(name: string): string {

@@ -28,7 +28,13 @@ export interface Output {
 export type Answer =
   | {readonly kind: "admitted"; readonly signatures: readonly Signature[]}
   | {readonly kind: "done"}
-  | {readonly kind: "outputs"; readonly outputs: readonly Output[]; readonly engineMs: number}
+  /** `inputs`: the memory that the request gave away, overwritten, for the next one. */
+  | {
+      readonly kind: "outputs";
+      readonly outputs: readonly Output[];
+      readonly engineMs: number;
+      readonly inputs: readonly Uint8Array<ArrayBuffer>[];
+    }
   | {readonly kind: "failed"; readonly error: WireError};
 
 /** An error without its prototype, which messages between threads lose. */

@@ -10,6 +10,8 @@ import {type Bounds, cancelled, late, type ModelHost} from "./model-host.ts";
 
 /** How long `close` lets a call that is running end by itself, so that its heaps can be wiped. */
 const closeGraceMs = 1_000;
+/** Memory of a larger input isn't kept for the next call. */
+const keepBytes = 4 * 2 ** 20;
 /** How long a model may run on zeros; some never end. */
 const warmUpDeadlineMs = 3_000;
 
@@ -28,6 +30,10 @@ export class ServedModel implements LoadedModel {
   #worker: ModelHost;
   /** The end of the last call that was queued. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** What the last call's inputs lay in, overwritten. */
+  #memory: readonly Uint8Array<ArrayBuffer>[] = [];
+  /** Calls that run or wait. */
+  #queued = 0;
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
@@ -67,7 +73,7 @@ export class ServedModel implements LoadedModel {
         `there is no signature "${signatureName.slice(0, 100)}"; the model has ${known}`,
       );
     }
-    const {shapes, bytes} = checkInputs(signature, inputs, this.#options.limits);
+    const {shapes, bytes} = checkInputs(signature, inputs, this.#options.limits, (size) => this.#takeMemory(size));
     // Many calls may wait on one signal: that is no leak.
     if (signal !== undefined) setMaxListeners(0, signal);
     const bounds = {signal, endsAt: deadlineMs === undefined ? undefined : performance.now() + deadlineMs};
@@ -85,11 +91,20 @@ export class ServedModel implements LoadedModel {
       for (const each of bytes) if (each.length > 0) each.fill(0);
     });
     if (answer.kind !== "outputs") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
+    this.#memory = answer.inputs.filter(({length}) => length > 0 && length <= keepBytes);
     if (answer.outputs.length !== signature.outputs.length) {
       throw new LitertError("ENGINE_ERROR", `${answer.outputs.length} outputs came, not ${signature.outputs.length}`);
     }
     const outputs = signature.outputs.map((spec, at) => [spec.name, toTensor(spec, answer.outputs[at]!)] as const);
     return {outputs: Object.fromEntries(outputs), engineMs: answer.engineMs};
+  }
+
+  /** New memory for a large input costs more than the copy into it: each of its pages is a fault. */
+  #takeMemory(bytes: number): Uint8Array<ArrayBuffer> {
+    const found = this.#memory.find(({length}) => length === bytes);
+    if (found === undefined) return new Uint8Array(bytes);
+    this.#memory = this.#memory.filter((each) => each !== found);
+    return found;
   }
 
   close(): Promise<void> {
@@ -100,10 +115,12 @@ export class ServedModel implements LoadedModel {
   async #close(): Promise<void> {
     // Calls that wait fail at once; the one that runs gets a moment, because a stopped worker can't wipe its heap.
     this.#closing.abort();
-    const grace = new Promise<void>((resolve) => setTimeout(resolve, closeGraceMs).unref());
-    await Promise.race([this.#queue, grace]);
+    const grace = new Promise<boolean>((resolve) => setTimeout(resolve, closeGraceMs, false).unref());
+    const isIdle = await Promise.race([this.#queue.then(() => true), grace]);
     try {
-      if (!this.#worker.ended) await this.#worker.ask({kind: "close"}, {endsAt: performance.now() + closeGraceMs});
+      // A worker is asked one thing at a time: the call that still runs would never hear of its end.
+      if (isIdle && !this.#worker.ended)
+        await this.#worker.ask({kind: "close"}, {endsAt: performance.now() + closeGraceMs});
     } catch {
       // A worker that can't answer any more is stopped below, which frees its heaps.
     }
@@ -114,10 +131,19 @@ export class ServedModel implements LoadedModel {
   /** One call at a time: LiteRT gives wrong results silently when calls overlap (specs/litert.md T10). */
   #inTurn(bounds: Bounds, work: () => Promise<Answer>): Promise<Answer> {
     const before = this.#queue;
-    const turn = this.#wait(before, bounds).then(work);
+    // Where nobody waits, waiting in turn would cost more than a small model computes.
+    const turn = this.#queued === 0 ? this.#atOnce(bounds, work) : this.#wait(before, bounds).then(work);
+    this.#queued++;
     // A call that gave up waiting must not let the next one overtake the one that runs.
-    this.#queue = Promise.allSettled([before, turn]);
+    this.#queue = Promise.allSettled([before, turn]).then(() => {
+      this.#queued--;
+    });
     return turn;
+  }
+
+  async #atOnce(bounds: Bounds, work: () => Promise<Answer>): Promise<Answer> {
+    this.#checkBounds(bounds);
+    return work();
   }
 
   /** Until the calls before are done. Throws `DEADLINE` or `CANCELLED`, leaving the worker alone. */
@@ -134,7 +160,11 @@ export class ServedModel implements LoadedModel {
     } finally {
       stopped.abort();
     }
-    if (closing.aborted) throw new LitertError("CANCELLED", "the model was closed");
+    this.#checkBounds({endsAt, signal});
+  }
+
+  #checkBounds({endsAt, signal}: Bounds): void {
+    if (this.#closing.signal.aborted) throw new LitertError("CANCELLED", "the model was closed");
     if (signal?.aborted) throw cancelled(signal);
     if (endsAt !== undefined && performance.now() >= endsAt) throw late();
   }

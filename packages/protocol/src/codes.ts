@@ -51,6 +51,9 @@ const rows: readonly (readonly [prefix: string, grpc: GrpcCodeName])[] = [
   ["CANCELLED", "CANCELLED"],
   ["ENGINE_CRASHED", "UNAVAILABLE"],
   ["ENGINE_ERROR", "INTERNAL"],
+  // Messages on a stream.
+  ["MESSAGE_INVALID", "INVALID_ARGUMENT"],
+  ["MESSAGE_SIZE", "RESOURCE_EXHAUSTED"],
   // Tensors, and how they are put into messages.
   ["TENSOR_", "INVALID_ARGUMENT"],
   ["TFLITE_", "INVALID_ARGUMENT"],

@@ -10,6 +10,14 @@ export const protocolErrors = {
     when: "A field of the session's report data has another length than the protocol prescribes.",
     todo: "The nonce, the exporter and the digests have 32 bytes each.",
   },
+  MESSAGE_INVALID: {
+    when: "A message on a stream is compressed, cut off, or not a protocol buffer of its type.",
+    todo: "Send uncompressed gRPC messages of the type that the service has.",
+  },
+  MESSAGE_SIZE: {
+    when: "A message on a stream is longer than is allowed, or all streams together hold too much.",
+    todo: "Send smaller batches, or fewer at once.",
+  },
   TENSOR_MESSAGE: {
     when: "A tensor in a message has no name, an unknown data type, a bad shape, or a name that came before.",
     todo: "The message names the tensor; shapes have whole dimensions >= 0, each name occurs once.",

@@ -18,13 +18,21 @@ const model = "fixtures/keras/core.keras";
 test("inspect shows inputs, outputs and layers", async () => {
   const {code, stdout, stderr} = await runCli(["inspect", model, "--json"], folder);
   assert.equal(code, 0, stderr);
-  const {format, inputs, outputs, layers} = JSON.parse(stdout);
+  const {format, signatures, layerClasses, layers} = JSON.parse(stdout);
   assert.equal(format, "keras");
+  const {inputs, outputs} = signatures[0];
   assert.ok(inputs.some(({name, shape}: {name: string; shape: number[]}) => name === "vec" && shape.join() === "-1,6"));
-  assert.ok(outputs.includes("dense3"));
-  assert.equal(layers.Dense, 6);
+  assert.ok(outputs.some(({name}: {name: string}) => name === "dense3"));
+  assert.equal(layerClasses.Dense, 6);
+  const inner = layers.find(({name}: {name: string}) => name === "sequential/dense_8");
+  assert.deepEqual(inner, {
+    name: "sequential/dense_8",
+    className: "Dense",
+    output: {dtype: "float32", shape: [-1, 2]},
+    parameters: 12,
+  });
   const text = await runCli(["inspect", model], folder);
-  assert.match(text.stdout, /EinsumDense +3/);
+  assert.match(text.stdout, /einsum_dense_1 +EinsumDense +float32 \[\?, 6\] +\d/);
 });
 
 test("run gives the answers of Keras, whatever the file is called", async () => {

@@ -47,18 +47,18 @@ test("operators that can't be converted are listed at once, by inspect and by co
   ]
     .map(
       ([name, type]) =>
-        `node { name: "${name}" op: "UniqueWithCounts" input: "x" attr { key: "T" value { type: DT_FLOAT } } attr { key: "out_idx" value { type: ${type} } } }`,
+        `node { name: "${name}" op: "StringToNumber" input: "x" attr { key: "out_type" value { type: ${type} } } }`,
     )
     .join("\n");
   await writeFile(
-    join(folder, "unique.pbtxt"),
-    `node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } attr { key: "shape" value { shape { dim { size: 4 } } } } }\n${unknown}`,
+    join(folder, "numbers.pbtxt"),
+    `node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_STRING } } attr { key: "shape" value { shape { dim { size: 4 } } } } }\n${unknown}`,
   );
-  const inspected = await runCli(["inspect", "unique.pbtxt", "--json"], folder);
+  const inspected = await runCli(["inspect", "numbers.pbtxt", "--json"], folder);
   assert.equal(inspected.code, 0, inspected.stderr);
   const {unsupported} = JSON.parse(inspected.stdout) as {unsupported: {node: string}[]};
   assert.deepEqual(unsupported.map(({node}) => node).sort(), ["first", "second"]);
-  const converted = await runCli(["convert", "unique.pbtxt", "--output-file", "u.tflite"], folder);
+  const converted = await runCli(["convert", "numbers.pbtxt", "--output-file", "u.tflite"], folder);
   assert.equal(converted.code, 1);
   assert.match(converted.stderr, /^error CONVERT_OP_UNSUPPORTED: [\s\S]*"first"[\s\S]*"second"/);
 });
@@ -66,7 +66,9 @@ test("operators that can't be converted are listed at once, by inspect and by co
 test("inspect tells what a graph and a TensorFlow Lite file hold", async () => {
   const graph = JSON.parse((await runCli(["inspect", digits, "--json"], folder)).stdout);
   assert.equal(graph.format, "graphdef");
-  assert.deepEqual(graph.inputs, [{name: "image", dtype: "float32", shape: [-1, 8, 8, 1]}]);
+  assert.deepEqual(graph.signatures[0].inputs, [
+    {name: "image", dtype: "float32", shape: [-1, 8, 8, 1], quantized: false},
+  ]);
   assert.equal(graph.operators.Conv2D, 2);
   assert.deepEqual(graph.unsupported, []);
   await runCli(["convert", digits, "--output-file", "e.tflite"], folder);
@@ -77,6 +79,7 @@ test("inspect tells what a graph and a TensorFlow Lite file hold", async () => {
   ]);
   assert.equal(lite.operators.CONV_2D, 2);
   assert.deepEqual(lite.problems, []);
+  assert.deepEqual(Object.keys(lite), Object.keys(graph));
   const text = await runCli(["inspect", "e.tflite"], folder);
   assert.match(text.stdout, /CONV_2D +2/);
   assert.match(text.stdout, /✓ can be run/);

@@ -20,11 +20,10 @@ const model = "fixtures/saved-model/model";
 test("inspect shows signatures, operators and variables", async () => {
   const {code, stdout, stderr} = await runCli(["inspect", model, "--json"], folder);
   assert.equal(code, 0, stderr);
-  const {metaGraphs, variables} = JSON.parse(stdout);
-  assert.deepEqual(metaGraphs[0].signatures.map(({name}: {name: string}) => name).sort(), [
-    "repeated",
-    "serving_default",
-  ]);
+  const {format, metaGraphs, signatures, variables} = JSON.parse(stdout);
+  assert.equal(format, "saved-model");
+  assert.deepEqual(metaGraphs[0].signatures.toSorted(), ["repeated", "serving_default"]);
+  assert.deepEqual(signatures.map(({name}: {name: string}) => name).sort(), ["repeated", "serving_default"]);
   assert.deepEqual(variables.map(({shape}: {shape: number[]}) => shape).sort(), [[3], [4, 3]]);
   const text = await runCli(["inspect", model], folder);
   assert.match(text.stdout, /signature {2}repeated/);

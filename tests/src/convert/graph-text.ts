@@ -10,6 +10,18 @@ export function node(name: string, op: string, inputs: readonly string[], attrib
   return `node { name: "${name}" op: "${op}" ${edges} attr { key: "T" value { type: DT_FLOAT } } ${attributes} }`;
 }
 
+/** A node of any operator; attributes by their name, as text. */
+export function plainNode(
+  name: string,
+  op: string,
+  inputs: readonly string[],
+  attributes: Readonly<Record<string, string>> = {},
+): string {
+  const edges = inputs.map((each) => `input: "${each}"`).join(" ");
+  const attrs = Object.entries(attributes).map(([key, value]) => `attr { key: "${key}" value { ${value} } }`);
+  return `node { name: "${name}" op: "${op}" ${edges} ${attrs.join(" ")} }`;
+}
+
 export function placeholder(name: string, shape: readonly number[]): string {
   return `node { name: "${name}" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } attr { key: "shape" value { ${dims(shape)} } } }`;
 }

@@ -3,20 +3,9 @@ import assert from "node:assert/strict";
 import {test} from "node:test";
 import {compareOutputs, convert} from "@tf-trusted/convert";
 import {Tensor} from "@tf-trusted/tensor";
-import {run, withEngine} from "./graph-text.ts";
+import {plainNode, run, withEngine} from "./graph-text.ts";
 
 const names = {float64: "DT_DOUBLE", float16: "DT_HALF", bfloat16: "DT_BFLOAT16", complex128: "DT_COMPLEX128"} as const;
-
-function node(
-  name: string,
-  op: string,
-  inputs: readonly string[],
-  attributes: Readonly<Record<string, string>>,
-): string {
-  const edges = inputs.map((each) => `input: "${each}"`).join(" ");
-  const attrs = Object.entries(attributes).map(([key, value]) => `attr { key: "${key}" value { ${value} } }`);
-  return `node { name: "${name}" op: "${op}" ${edges} ${attrs.join(" ")} }`;
-}
 
 /** tanh(x), x itself, and where each row is largest. */
 function graphOf(dtype: keyof typeof names): Uint8Array {
@@ -25,10 +14,10 @@ function graphOf(dtype: keyof typeof names): Uint8Array {
   const axis = "tensor { dtype: DT_INT32 tensor_shape { } int_val: 1 }";
   return new TextEncoder().encode(
     [
-      node("x", "Placeholder", [], {dtype: T, shape: "shape { dim { size: 2 } dim { size: 3 } }"}),
-      node("axis", "Const", [], {dtype: "type: DT_INT32", value: axis}),
-      node("y", "Tanh", ["x"], {T}),
-      node("at", "ArgMax", ["x", "axis"], {T, Tidx: "type: DT_INT32", output_type: int64}),
+      plainNode("x", "Placeholder", [], {dtype: T, shape: "shape { dim { size: 2 } dim { size: 3 } }"}),
+      plainNode("axis", "Const", [], {dtype: "type: DT_INT32", value: axis}),
+      plainNode("y", "Tanh", ["x"], {T}),
+      plainNode("at", "ArgMax", ["x", "axis"], {T, Tidx: "type: DT_INT32", output_type: int64}),
     ].join("\n"),
   );
 }
@@ -75,9 +64,9 @@ test("complex128: complex64 outside if all floats are float32, else refused with
     const T = "type: DT_COMPLEX128";
     const graph = new TextEncoder().encode(
       [
-        node("x", "Placeholder", [], {dtype: T, shape: "shape { dim { size: 2 } }"}),
-        node("y", "Square", ["x"], {T}),
-        node("size", "ComplexAbs", ["x"], {T, Tout: "type: DT_DOUBLE"}),
+        plainNode("x", "Placeholder", [], {dtype: T, shape: "shape { dim { size: 2 } }"}),
+        plainNode("y", "Square", ["x"], {T}),
+        plainNode("size", "ComplexAbs", ["x"], {T, Tout: "type: DT_DOUBLE"}),
       ].join("\n"),
     );
     assert.throws(() => convert(graph, {outputs: ["y"]}), {code: "CONVERT_OP_UNSUPPORTED", message: /io-type float32/});

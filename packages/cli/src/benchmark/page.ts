@@ -34,11 +34,14 @@ export async function benchmarkPage(cases: readonly BenchmarkCase[]): Promise<st
   return pageOf({
     title: "Benchmark",
     style: `${style}\n${ownStyle}`,
-    body: `<h1>Predictions inside a verified enclave</h1>
+    body: `<main>
+<h1>Predictions inside a verified enclave</h1>
 <p class="dim">The engine computes; around it the enclave reads, queues and answers; around that is the attested session to the caller.</p>
 ${tableOf(cases)}
-${plots.map(({title}, i) => `<figure><figcaption>${escapeHtml(title)}</figcaption><div id="plot-${i}"></div></figure>`).join("\n")}`,
-    scripts: [script!, `const plots = ${scriptJson(plots)};\n${drawPlots}`],
+${plots.map(({title}, i) => `<figure><figcaption>${escapeHtml(title)}</figcaption><div id="plot-${i}"></div></figure>`).join("\n")}
+</main>`,
+    scripts: [script!, drawPlots],
+    data: plots,
   });
 }
 
@@ -132,12 +135,13 @@ function tableOf(cases: readonly BenchmarkCase[]): string {
   return `<table><thead>${line(titles, "th")}</thead><tbody>${rows.map((row) => line(row, "td")).join("\n")}</tbody></table>`;
 }
 
-/** In a script element, where no text may end it. */
-function scriptJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll("<", "\\u003c");
-}
-
 const ownStyle = `
+:root { --paper: #fff; --ink: #111827; --dim: #6b7280; --line: #e5e7eb; }
+@media (prefers-color-scheme: dark) { :root { --paper: #0f172a; --ink: #e5e7eb; --dim: #94a3b8; --line: #334155; } }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+main { max-width: 70rem; margin: 0 auto; padding: 2rem 1.5rem; }
+h1 { font-size: 1.5rem; }
+.dim { color: var(--dim); }
 table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; color: var(--dim); }
@@ -149,6 +153,7 @@ figcaption { font-weight: 600; margin-bottom: .5rem; }
 
 /** Runs in the page. */
 const drawPlots = `
+const plots = JSON.parse(document.getElementById("data").textContent);
 const colours = ["#2563eb", "#e11d48", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f"];
 const css = getComputedStyle(document.documentElement);
 const ink = css.getPropertyValue("--dim").trim(), line = css.getPropertyValue("--line").trim();

@@ -15,8 +15,8 @@ import {
   type InputRequest,
   inspectGraph,
   inspectKeras,
+  inspectModel,
   inspectSavedModel,
-  inspectTfjs,
   type ModelFiles,
   type RecognisedModel,
   recogniseModel,
@@ -153,9 +153,18 @@ async function openTfjs(
     ...(wishes.outputNames.length > 0 && {outputs: wishes.outputNames}),
   };
   const hasShapes = wishes.shapes.length > 0 || wishes.batchSize !== undefined;
-  const inputs = hasShapes ? shapeRequests((await inspectTfjs(files, asked)).inputs, wishes) : asked.inputs;
+  const inputs = hasShapes ? shapeRequests(await inputsOf(files, asked), wishes) : asked.inputs;
   const converted = await convertTfjs(files, {...options, ...asked, ...(inputs && {inputs})});
   return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started, options);
+}
+
+/** Inputs of a model with one signature, as it declares them. */
+async function inputsOf(
+  files: ModelFiles,
+  asked: {readonly inputs?: readonly string[]; readonly outputs?: readonly string[]},
+): Promise<readonly {readonly name: string; readonly shape: readonly number[] | undefined}[]> {
+  const {signatures} = (await inspectModel(files, asked)).structure;
+  return (signatures[0]?.inputs ?? []).map(({name, shape}) => ({name, shape: shape ?? undefined}));
 }
 
 async function openKeras(

@@ -459,6 +459,7 @@ export const operatorDefinitions: Readonly<Record<string, DefinitionRow>> = {
   "Unique": [["x:T"],["y:T","idx:out_idx"],{"T":["type","!"],"out_idx":["type","int32"]}],
   "UniqueV2": [["x:T","axis:Taxis"],["y:T","idx:out_idx"],{"T":["type","!"],"Taxis":["type","int64"],"out_idx":["type","int32"]}],
   "UniqueWithCounts": [["x:T"],["y:T","idx:out_idx","count:out_idx"],{"T":["type","!"],"out_idx":["type","int32"]}],
+  "UniqueWithCountsV2": [["x:T","axis:Taxis"],["y:T","idx:out_idx","count:out_idx"],{"T":["type","!"],"Taxis":["type","int64"],"out_idx":["type","int32"]}],
   "Unpack": [["value:T"],["output:num*T"],{"num":["int","!"],"T":["type","!"],"axis":["int",0]}],
   "UnravelIndex": [["indices:Tidx","dims:Tidx"],["output:Tidx"],{"Tidx":["type","int32"]}],
   "UnsortedSegmentMax": [["data:T","segment_ids:Tindices","num_segments:Tnumsegments"],["output:T"],{"T":["type","!"],"Tindices":["type","!"],"Tnumsegments":["type","int32"]}],

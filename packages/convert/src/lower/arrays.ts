@@ -4,7 +4,7 @@ import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
 import type {Ref, TensorType} from "../ir/graph.ts";
 import {numberAttribute, type Site, stringAttribute} from "../ir/operators.ts";
 import {makeTensor} from "../ops/elements.ts";
-import {normalAxis, slicedRange} from "../ops/shapes.ts";
+import {normalAxis, product, slicedRange} from "../ops/shapes.ts";
 import {isSimpleDiagonal} from "../ops/tf/arrays.ts";
 import {masksOf, sliceSpecOf} from "../ops/tf/slices.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
@@ -404,13 +404,36 @@ const matrixDiagPart =
     return b.reshape(b.reduce("SUM", masked, [shape.length - 1], false), type!.shape!);
   };
 
-const mirrorPad: Lowering = ({inputs: [x, pads], types: [type], site}, b) =>
-  b.raw(
-    "MIRROR_PAD",
-    [x!, b.ints(b.integers(pads!, "paddings"), [b.rank(x!), 2])],
-    {mode: stringAttribute(site, "mode")},
-    [type!],
-  )[0]!;
+const mirrorPad: Lowering = ({inputs: [x, pads], types: [type], site}, b) => {
+  const known = b.known(pads!);
+  const operand = known ? b.ints(known, [b.rank(x!), 2]) : b.cast(pads!, "int32");
+  return b.raw("MIRROR_PAD", [x!, operand], {mode: stringAttribute(site, "mode")}, [type!])[0]!;
+};
+
+/** A column of elements beside as many columns of zeros as there are elements: flat, they stand on the diagonal. */
+const diagonal: Lowering = ({inputs: [x], types: [type]}, b) => {
+  const n = product(b.shape(x!));
+  if (!isKnown(n) || n === 0) return b.refuse("the number of its elements isn't known");
+  b.bounded(n * n);
+  const padded = b.op(
+    "PAD",
+    [b.reshape(x!, [n, 1])],
+    {},
+    {
+      operands: [b.ints([0, 0, 0, n], [2, 2])],
+      type: {dtype: b.dtype(x!), shape: [n, n + 1]},
+    },
+  );
+  return b.reshape(b.slice(b.reshape(padded, [n * (n + 1)]), [0], [n * n]), type!.shape!);
+};
+
+const diagonalPart: Lowering = ({inputs: [x], types: [type]}, b) => {
+  const n = product(type!.shape ?? b.refuse("its rank isn't known"));
+  if (!isKnown(n)) return b.refuse("the number of its elements isn't known");
+  const flat = b.reshape(x!, [n * n]);
+  const places = Array.from({length: b.bounded(n)}, (_, i) => i * (n + 1));
+  return b.reshape(b.gather(flat, b.ints(places), 0), type!.shape!);
+};
 
 export const arrayLowerings: LoweringTable = {
   Shape: ({inputs: [x], site}, b) => shapeOf(b, x!, stringAttribute(site, "out_type", "int32")),
@@ -474,6 +497,8 @@ export const arrayLowerings: LoweringTable = {
   Range: range,
   LinSpace: linSpace,
   Fill: fill,
+  Diag: diagonal,
+  DiagPart: diagonalPart,
   MatrixBandPart: bandPart,
   MatrixDiag: matrixDiag(false),
   MatrixDiagV2: matrixDiag(true),

@@ -76,12 +76,48 @@ const where: Lowering = ({inputs: [x], types: [type]}, b) => {
   return b.raw("WHERE", [condition], {}, [type!])[0]!;
 };
 
-const unique: Lowering = ({inputs: [x], types: [values, indices]}, b) => {
+/** Values, places and counts: the latter by their places' one-hot rows. */
+const unique: Lowering = ({inputs: [x], types: [values, indices, counts]}, b) => {
   if (!["float32", "int8", "int16", "int32", "int64", "uint8"].includes(b.dtype(x!))) {
     return b.refuse(`TensorFlow Lite has no UNIQUE for ${b.dtype(x!)}`);
   }
+  if (b.rank(x!) !== 1) return b.refuse(`slices of a tensor of rank ${b.rank(x!)}; only elements of a vector`);
   const [found, at] = b.raw("UNIQUE", [x!], {idxOutType: "INT32"}, [values!, {...indices!, dtype: "int32"}]);
-  return [found!, b.cast(at!, indices!.dtype)];
+  const places = b.cast(at!, indices!.dtype);
+  if (counts === undefined) return [found!, places];
+  const size = b.reshape(b.dimension(found!, 0), []);
+  return [found!, places, b.cast(countIds(b, at!, size, undefined, 0), counts.dtype)];
+};
+
+/** Flat places of what a condition picks, in order. */
+function placesOf(b: Lowerer, condition: Ref): Ref {
+  const places = b.raw("WHERE", [condition], {}, [{dtype: "int64", shape: [unknownDim, 1]}])[0]!;
+  return b.reshape(b.cast(places, "int32"), [unknownDim]);
+}
+
+/** The elements that equal none of the others, by comparing all with all. */
+const listDiff: Lowering = ({inputs: [x, y], types: [, at]}, b) => {
+  const [n, m] = [b.shape(x!)[0]!, b.shape(y!)[0]!];
+  if (m === 0) {
+    const size = b.reshape(b.dimension(x!, 0), []);
+    const all = b.raw("RANGE", [b.ints([0], []), size, b.ints([1], [])], {}, [{dtype: "int32", shape: [n]}])[0]!;
+    return [x!, b.cast(all, at!.dtype)];
+  }
+  if (isKnown(n) && isKnown(m) && n * m > maxMatches) return b.refuse("too many elements");
+  const [rows, columns] = [b.reshape(x!, [n, 1]), b.reshape(y!, [1, m])];
+  const matches = b.op("EQUAL", [rows, columns], {}, {type: {dtype: "bool", shape: [n, m]}});
+  const isMember = b.reduce("REDUCE_ANY", matches, [1], false);
+  const places = placesOf(b, b.raw("LOGICAL_NOT", [isMember])[0]!);
+  return [b.gather(x!, places, 0), b.cast(places, at!.dtype)];
+};
+
+/** For each part the rows whose number it is. */
+const dynamicPartition: Lowering = ({inputs: [x, parts], types}, b) => {
+  const rank = b.rank(parts!);
+  const row = b.shape(x!).slice(rank);
+  const count = product(b.shape(x!).slice(0, rank));
+  const [rows, owners] = [b.reshape(x!, [count, ...row]), b.reshape(parts!, [product(b.shape(parts!))])];
+  return types.map((_, part) => b.gather(rows, placesOf(b, b.raw("EQUAL", [owners, b.ints([part], [])])[0]!), 0));
 };
 
 const invertPermutation: Lowering = ({inputs: [x], types: [type]}, b) => {
@@ -205,6 +241,11 @@ export const selectionLowerings: LoweringTable = {
   InvertPermutation: invertPermutation,
   Where: where,
   Unique: unique,
+  UniqueV2: unique,
+  UniqueWithCounts: unique,
+  UniqueWithCountsV2: unique,
+  ListDiff: listDiff,
+  DynamicPartition: dynamicPartition,
   InTopKV2: inTopK,
   Bincount: bincount,
   DenseBincount: denseBincount,

@@ -1,17 +1,21 @@
 /** Lowerings of what puts rows together by indices, of losses by class, and of draws by weight. */
-import {isKnown} from "../ir/dims.ts";
+import type {DType} from "@tf-trusted/tensor";
+import {isKnown, isStatic, type Shape, unknownDim} from "../ir/dims.ts";
 import type {Ref} from "../ir/graph.ts";
 import {numberAttribute} from "../ir/operators.ts";
+import {makeTensor} from "../ops/elements.ts";
 import {product} from "../ops/shapes.ts";
 import {stitchedRows} from "../ops/tf/stitching.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
+import {ACTIVATION} from "./neural.ts";
 import {erfinv} from "./special.ts";
 
 /** All rows in one tensor, of which each row of the result is the last one that has its index. */
 const stitch: Lowering = ({inputs, types: [type], site}, b) => {
   const count = inputs.length / 2;
-  const rows = stitchedRows(site) ?? b.refuse("its indices are computed, and so is the size of its result");
-  const element = type!.shape!.slice(1);
+  const rows = stitchedRows(site);
+  const element = type!.shape?.slice(1) ?? b.refuse("the rank of an input isn't known");
+  if (rows === undefined) return stitchComputed(b, inputs, element);
   const lists = inputs.slice(0, count).map((ref) => b.integers(ref, "indices"));
   // Of equal indices the last counts.
   const places = new Map(lists.flat().map((row, place) => [row, place]));
@@ -23,6 +27,37 @@ const stitch: Lowering = ({inputs, types: [type], site}, b) => {
   const data = inputs.slice(count).map((ref, i) => b.reshape(ref, [lists[i]!.length, ...element]));
   return b.gather(b.concat(data, 0), b.ints(sources), 0);
 };
+
+/**
+ * For indices that are computed: the last place of each row among all indices is found by comparing all rows with all of
+ * them, counted from 1; place 0 is a row of zeros, for what no index names.
+ */
+function stitchComputed(b: Lowerer, inputs: readonly Ref[], element: Shape): Ref {
+  const count = inputs.length / 2;
+  const flat = (ref: Ref, rest: Shape) => {
+    const own = b.shape(ref);
+    return b.reshape(ref, [product(own.slice(0, own.length - rest.length)), ...rest]);
+  };
+  if (!isStatic(element)) return b.refuse("its indices are computed, and the size of its elements isn't known");
+  const indices = b.concat(
+    inputs.slice(0, count).map((ref) => flat(b.cast(ref, "int32"), [])),
+    0,
+  );
+  const data = inputs.slice(count).map((ref) => flat(ref, element));
+  const one = b.ints([1], []);
+  const upTo = (from: Ref, end: Ref) =>
+    b.raw("RANGE", [from, end, one], {}, [{dtype: "int32", shape: [unknownDim]}])[0]!;
+  const rows = upTo(b.ints([0], []), b.add(b.reduce("REDUCE_MAX", indices, [0], false), one));
+  const places = upTo(one, b.add(b.reshape(b.dimension(indices, 0), []), one));
+  const [column, line] = [b.reshape(rows, [unknownDim, 1]), b.reshape(indices, [1, unknownDim])];
+  const type = {dtype: "int32", shape: [unknownDim, unknownDim]} as const;
+  const matches = b.raw("EQUAL", [column, line], {}, [{...type, dtype: "bool"}])[0]!;
+  const numbered = b.op("MUL", [b.cast(matches, "int32"), places], ACTIVATION, {type});
+  const last = b.reduce("REDUCE_MAX", numbered, [1], false);
+  const dtype = b.dtype(data[0]!) as DType;
+  const nothing = b.value(makeTensor(dtype, [1, ...element], () => 0));
+  return b.gather(b.concat([nothing, ...data], 0), last, 0);
+}
 
 const sparseDenseAdd: Lowering = ({inputs: [indices, values, , dense]}, b) => {
   const shape = b.shape(dense!);

@@ -36,7 +36,10 @@ function foldGraph(graph: Graph, left: ReadonlySet<string>, tally: Tally): Graph
     function evaluate(): Tensor[] | undefined {
       const inputs = site.constants.map((constant, i) => constant ?? emptyOf(site.inputs[i]!));
       if (row!.evaluate === undefined || !inputs.every((each) => each !== undefined)) return undefined;
-      if (!types.every((type) => isStatic(type.shape) && isBounded(type, inputs as Tensor[]))) return undefined;
+      // What has as many elements as its operands say has fewer than those.
+      const mayBe = (type: TensorType) =>
+        isStatic(type.shape) ? isBounded(type, inputs as Tensor[]) : row!.sizedByValues === true;
+      if (!types.every(mayBe)) return undefined;
       if ((row!.cost?.(site, inputs as Tensor[], types) ?? 0) > maxFoldedSteps) return undefined;
       return row!.evaluate(site, inputs as Tensor[], types);
     }

@@ -1,5 +1,6 @@
 /** The ordered list of passes before the lowering (target-neutral) and after it. */
 import {batchNorm} from "./batch-norm.ts";
+import {cells} from "./cells.ts";
 import {complexParts} from "./complex.ts";
 import {dedupe} from "./dedupe.ts";
 import {fold} from "./fold.ts";
@@ -34,6 +35,7 @@ const passesWith = (narrowing: Pass): readonly Pass[] => [
   loopVariables,
   fold,
   prune,
+  cells,
   narrowing,
   complexParts,
   prune,

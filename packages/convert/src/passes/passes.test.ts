@@ -473,6 +473,62 @@ z = tf.Bitcast(t:0) {narrowed: true, type: "int16"} : int16[2]
 `,
   },
   {
+    pass: "cells",
+    name: "a GRU cell is its gates",
+    before: `graph
+input "x" = x:0
+input "h" = h:0
+input "w" = w:0
+input "c" = c:0
+input "a" = a:0
+input "b" = b:0
+output "y" = y:3
+x = input() : float32[2,3]
+h = input() : float32[2,1]
+w = input() : float32[4,2]
+c = input() : float32[4,1]
+a = input() : float32[2]
+b = input() : float32[1]
+y = tf.GRUBlockCell(x:0, h:0, w:0, c:0, a:0, b:0) : float32[2,1]; float32[2,1]; float32[2,1]; float32[2,1]
+`,
+    after: `graph
+input "x" = x:0
+input "h" = h:0
+input "w" = w:0
+input "c" = c:0
+input "a" = a:0
+input "b" = b:0
+output "y" = y/AddV2:0
+x = input() : float32[2,3]
+h = input() : float32[2,1]
+w = input() : float32[4,2]
+c = input() : float32[4,1]
+a = input() : float32[2]
+b = input() : float32[1]
+y/const = const() {value: int32[] <1>} : int32[] = (1) @y
+y/ConcatV2 = tf.ConcatV2(x:0, h:0, y/const:0) : float32[2,4] @y
+y/MatMul = tf.MatMul(y/ConcatV2:0, w:0) {transpose_a: false, transpose_b: false} : float32[2,2] @y
+y/BiasAdd = tf.BiasAdd(y/MatMul:0, a:0) {data_format: "NHWC"} : float32[2,2] @y
+y/const_1 = const() {value: int32[] <1>} : int32[] = (1) @y
+y/Split = tf.Split(y/const_1:0, y/BiasAdd:0) {num_split: 2} : float32[2,1]; float32[2,1] @y
+y/Sigmoid = tf.Sigmoid(y/Split:0) : float32[2,1] @y
+y/Sigmoid_1 = tf.Sigmoid(y/Split:1) : float32[2,1] @y
+y/Mul = tf.Mul(y/Sigmoid:0, h:0) : float32[2,1] @y
+y/const_2 = const() {value: int32[] <1>} : int32[] = (1) @y
+y/ConcatV2_1 = tf.ConcatV2(x:0, y/Mul:0, y/const_2:0) : float32[2,4] @y
+y/MatMul_1 = tf.MatMul(y/ConcatV2_1:0, c:0) {transpose_a: false, transpose_b: false} : float32[2,1] @y
+y/BiasAdd_1 = tf.BiasAdd(y/MatMul_1:0, b:0) {data_format: "NHWC"} : float32[2,1] @y
+y/const_3 = const() {value: int32[] <1>} : int32[] = (1) @y
+y/Split_1 = tf.Split(y/const_3:0, y/BiasAdd_1:0) {num_split: 1} : float32[2,1] @y
+y/Tanh = tf.Tanh(y/Split_1:0) : float32[2,1] @y
+y/const_4 = const() {value: float32[] <1>} : float32[] @y
+y/Sub = tf.Sub(y/const_4:0, y/Sigmoid_1:0) : float32[2,1] @y
+y/Mul_1 = tf.Mul(y/Sub:0, y/Tanh:0) : float32[2,1] @y
+y/Mul_2 = tf.Mul(y/Sigmoid_1:0, h:0) : float32[2,1] @y
+y/AddV2 = tf.AddV2(y/Mul_1:0, y/Mul_2:0) : float32[2,1] @y
+`,
+  },
+  {
     pass: "narrow-indices",
     name: "positions are int32 where they are read so, through what moves them",
     before: `graph

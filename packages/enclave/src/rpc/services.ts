@@ -16,16 +16,12 @@ import {
   type ModelSummary,
   ModelSummarySchema,
   PredictionService,
-  PredictResponseSchema,
   type Quantization as QuantizationMessage,
   QuantizationSchema,
   type Signature as SignatureMessage,
   SignatureSchema,
   type TensorSpec as TensorSpecMessage,
   TensorSpecSchema,
-  TimingsSchema,
-  tensorsFromMessages,
-  tensorsToMessages,
   UploadModelResponseSchema,
 } from "@tf-trusted/protocol";
 import type {Quantization} from "@tf-trusted/tflite";
@@ -33,6 +29,7 @@ import type {EnclaveConfiguration} from "../configuration.ts";
 import type {EventSink} from "../events.ts";
 import type {ModelInfo, ModelRegistry} from "../models/registry.ts";
 import type {Session} from "../session/session.ts";
+import {predict} from "./predict.ts";
 import {toConnectError} from "./wire-error.ts";
 
 /** The connection's session, for handlers. */
@@ -101,31 +98,12 @@ export function addServices(router: ConnectRouter, {configuration, registry, eve
     PredictionService,
     {
       predict: (request, context) =>
-        answer(context, async () => {
-          const start = performance.now();
-          const {outputs, engineMs, info} = await registry.predict({
-            model: request.model,
-            signature: request.signature,
-            inputs: tensorsFromMessages(request.inputs),
-            deadlineMs: deadlineOf(request.deadlineMs, context.timeoutMs(), configuration.maxDeadlineMs),
-            signal: context.signal,
-          });
-          const enclaveMs = performance.now() - start;
-          const timings = {queueMs: Math.max(0, enclaveMs - engineMs), engineMs, enclaveMs};
-          return create(PredictResponseSchema, {
-            outputs: tensorsToMessages(outputs),
-            modelSha256: info.sha256 as Uint8Array<ArrayBuffer>,
-            ...(request.wantTimings && {timings: create(TimingsSchema, timings)}),
-          });
-        }),
+        answer(context, () =>
+          predict(request, {configuration, registry}, {timeoutMs: context.timeoutMs(), signal: context.signal}),
+        ),
     },
     {readMaxBytes: configuration.maxMessageBytes},
   );
-}
-
-/** The shortest of what the caller, the RPC and the enclave allow. */
-function deadlineOf(asked: number, rpc: number | undefined, most: number): number {
-  return Math.max(1, Math.min(asked > 0 ? asked : most, rpc ?? most, most));
 }
 
 function summaryMessage({name, size, sha256}: ModelInfo): ModelSummary {

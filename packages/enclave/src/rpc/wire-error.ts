@@ -3,7 +3,7 @@ import {create} from "@bufbuild/protobuf";
 import {Code, ConnectError} from "@connectrpc/connect";
 import {type ErrorTable, TfTrustedError} from "@tf-trusted/core";
 import {litertErrors} from "@tf-trusted/litert";
-import {ErrorDetailSchema, grpcCodeOf, isWireCode, protocolErrors} from "@tf-trusted/protocol";
+import {type ErrorDetail, ErrorDetailSchema, grpcCodeOf, isWireCode, protocolErrors} from "@tf-trusted/protocol";
 import {tensorErrors} from "@tf-trusted/tensor";
 import {enclaveErrors} from "../enclave-error.ts";
 import {type EventSink, internalError} from "../events.ts";
@@ -19,19 +19,27 @@ export function toConnectError(error: unknown, method: string, events: EventSink
     events({event: "call-failed", method, code: Code[error.code] ?? "Unknown"});
     return error;
   }
+  const value = toErrorDetail(error, method, events);
+  const {code, message} = value;
+  return new ConnectError(`${code}: ${message}`, grpcCodeOf(code) as Code, undefined, [
+    {desc: ErrorDetailSchema, value},
+  ]);
+}
+
+/** The same, as the message that travels. */
+export function toErrorDetail(error: unknown, method: string, events: EventSink): ErrorDetail {
   if (!(error instanceof TfTrustedError) || !isWireCode(error.code)) {
     events(internalError(error));
-    return connectError("INTERNAL", "the enclave failed; its log says where", "Report this: it is a bug.");
+    return create(ErrorDetailSchema, {
+      code: "INTERNAL",
+      message: "the enclave failed; its log says where",
+      todo: "Report this: it is a bug.",
+    });
   }
   const {code} = error;
   events({event: "call-failed", method, code});
   const prefix = `${code}: `;
   const message = error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message;
   const short = message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)} …` : message;
-  return connectError(code, short, advice[code]?.todo ?? "");
-}
-
-function connectError(code: string, message: string, todo: string): ConnectError {
-  const detail = {desc: ErrorDetailSchema, value: create(ErrorDetailSchema, {code, message, todo})};
-  return new ConnectError(`${code}: ${message}`, grpcCodeOf(code) as Code, undefined, [detail]);
+  return create(ErrorDetailSchema, {code, message: short, todo: advice[code]?.todo ?? ""});
 }

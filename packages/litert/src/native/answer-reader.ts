@@ -65,7 +65,8 @@ export class AnswerReader {
 
   #readOutput(index: number): void {
     const output = this.#outputs[index];
-    if (output === undefined) this.#finish({kind: "outputs", outputs: this.#outputs, engineMs: this.#engineMs});
+    if (output === undefined)
+      this.#finish({kind: "outputs", outputs: this.#outputs, engineMs: this.#engineMs, inputs: []});
     else this.#expect(output.bytes, () => this.#readOutput(index + 1));
   }
 

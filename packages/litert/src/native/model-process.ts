@@ -75,9 +75,11 @@ export class ModelProcess implements ModelHost {
       );
       this.#hasAnswered = true;
       if (answer.kind === "failed") throw fromWire(answer.error);
-      return answer;
+      // The process read its own copy.
+      return answer.kind === "outputs" && request.kind === "run" ? {...answer, inputs: request.inputs} : answer;
     } finally {
-      this.#hold(false);
+      // One that is being stopped keeps the program until it is gone: someone may wait for that.
+      if (!this.#request.ended) this.#hold(false);
     }
   }
 

@@ -57,7 +57,7 @@ export async function serveModel(open: OpenModel): Promise<never> {
       case "run": {
         const inputs = arena.take(request.sizes);
         inputs.forEach(fill);
-        return {kind: "outputs", ...(await model!.run(request.signature, request.shapes, inputs))};
+        return {kind: "outputs", ...(await model!.run(request.signature, request.shapes, inputs)), inputs: []};
       }
       case "close":
         model!.wipe();

@@ -62,6 +62,10 @@ export function wasmInstances(factory: ModuleFactory, binary: WebAssembly.Module
 export class WasmInstance implements Instance {
   readonly #module: LitertModule;
   readonly #log: EngineLog;
+  /** By signature, for the next run. */
+  readonly #inputs = new Map<number, readonly TensorBuffer[]>();
+  /** Signatures whose outputs came as they should. */
+  readonly #checked = new Set<number>();
   #compiled:
     | {readonly model: RawCompiledModel; readonly environment: Handle; readonly order: SignatureOrder}
     | undefined;
@@ -133,7 +137,15 @@ export class WasmInstance implements Instance {
     return this.#log.guard("ENGINE_ERROR", "running", async () => {
       const {model, environment, order} = this.#compiled!;
       const row = order[signature]!;
-      const buffers = row.inputs.map((index) => this.#input(environment, fixed.inputs[index]!, inputs[index]!));
+      // Made once: a call that takes no time otherwise would spend most of it on handles.
+      let buffers = this.#inputs.get(signature);
+      if (buffers === undefined) {
+        buffers = row.inputs.map((index) => this.#makeInput(environment, fixed.inputs[index]!));
+        this.#inputs.set(signature, buffers);
+      }
+      for (const [position, index] of row.inputs.entries()) {
+        this.#fillInput(buffers[position]!, fixed.inputs[index]!, inputs[index]!);
+      }
       const start = performance.now();
       const results = await model.run(row.index, buffers);
       const engineMs = performance.now() - start;
@@ -143,10 +155,13 @@ export class WasmInstance implements Instance {
       }
       const outputs: Uint8Array<ArrayBuffer>[] = [];
       row.outputs.forEach((index, position) => {
-        outputs[index] = this.#output(results[position]!, fixed.outputs[index]!);
+        const tensor = fixed.outputs[index]!;
+        // All shapes of the file are fixed: a later run can't give other types or dimensions than the first.
+        if (!this.#checked.has(signature)) checkType(results[position]!, tensor);
+        outputs[index] = this.#takeOutput(results[position]!, tensor);
       });
-      for (const [position, index] of row.inputs.entries()) this.#discard(buffers[position]!, fixed.inputs[index]!);
-      for (const [position, index] of row.outputs.entries()) this.#discard(results[position]!, fixed.outputs[index]!);
+      this.#checked.add(signature);
+      for (const [position, index] of row.inputs.entries()) this.#overwrite(buffers[position]!, fixed.inputs[index]!);
       return {outputs, engineMs};
     });
   }
@@ -161,7 +176,9 @@ export class WasmInstance implements Instance {
       const row = order[signature]!;
       const buffers = row.inputs.map((index) => {
         const tensor = fixed.inputs[index]!;
-        return this.#input(environment, tensor, new Uint8Array(fixedBytes(tensor)));
+        const buffer = this.#makeInput(environment, tensor);
+        this.#fillInput(buffer, tensor, new Uint8Array(fixedBytes(tensor)));
+        return buffer;
       });
       await model.run(row.index, buffers);
       this.#log.check("ENGINE_ERROR", "probing");
@@ -177,16 +194,12 @@ export class WasmInstance implements Instance {
   /** Overwrites the whole heap: inputs, outputs, weights, intermediate values. The instance is unusable afterwards. */
   wipe(): void {
     this.#compiled = undefined;
+    this.#inputs.clear();
     this.#module.HEAPU8.fill(0);
   }
 
-  #input(environment: Handle, tensor: FixedTensor, bytes: Uint8Array): TensorBuffer {
+  #makeInput(environment: Handle, tensor: FixedTensor): TensorBuffer {
     const module = this.#module;
-    const size = fixedBytes(tensor);
-    if (bytes.length !== size) {
-      // The front has checked the sizes; the heap must not depend on it.
-      throw new LitertError("INVALID_INPUT", `input "${tensor.name}" has ${bytes.length} bytes, expected ${size}`);
-    }
     const dims = new module.VectorInt32();
     for (const dim of tensor.dims) dims.push_back(dim);
     const layout = module.LiteRtLayout.create(dims);
@@ -195,43 +208,62 @@ export class WasmInstance implements Instance {
       environment,
       module.LiteRtTensorBufferType.HOST_MEMORY,
       type,
-      size,
+      fixedBytes(tensor),
     );
-    const address = buffer.lock(module.LiteRtTensorBufferLockMode.WRITE);
-    // Re-read after every call that may allocate: growth replaces the view.
-    module.HEAPU8.set(bytes, address);
-    buffer.unlock();
     for (const handle of [type, layout, dims]) handle.delete();
     return buffer;
   }
 
-  #output(buffer: TensorBuffer, expected: FixedTensor): Uint8Array<ArrayBuffer> {
-    const type = buffer.tensorType();
-    const layout = type.layout();
-    const dims = takeAll(layout.dimensions());
-    const code = type.elementType().value;
-    for (const handle of [layout, type]) handle.delete();
+  #fillInput(buffer: TensorBuffer, tensor: FixedTensor, bytes: Uint8Array): void {
+    const module = this.#module;
+    const size = fixedBytes(tensor);
+    if (bytes.length !== size) {
+      // The front has checked the sizes; the heap must not depend on it.
+      throw new LitertError("INVALID_INPUT", `input "${tensor.name}" has ${bytes.length} bytes, expected ${size}`);
+    }
+    const address = buffer.lock(module.LiteRtTensorBufferLockMode.WRITE);
+    // Re-read after every call that may allocate: growth replaces the view.
+    module.HEAPU8.set(bytes, address);
+    buffer.unlock();
+  }
+
+  /** Copies, overwrites and frees. */
+  #takeOutput(buffer: TensorBuffer, expected: FixedTensor): Uint8Array<ArrayBuffer> {
     const size = fixedBytes(expected);
-    if (code !== expected.type.code || `${dims}` !== `${expected.dims}` || buffer.packedSize() < size) {
+    if (buffer.packedSize() < size) {
       throw new LitertError(
         "ENGINE_ERROR",
-        `output "${expected.name}" came as type ${code} [${dims.join(", ")}], ` +
-          `expected type ${expected.type.code} [${expected.dims.join(", ")}]`,
+        `output "${expected.name}" came with ${buffer.packedSize()} bytes, expected ${size}`,
       );
     }
-    const address = buffer.lock(this.#module.LiteRtTensorBufferLockMode.READ);
-    const copy = new Uint8Array(size);
-    copy.set(this.#module.HEAPU8.subarray(address, address + size));
+    const address = buffer.lock(this.#module.LiteRtTensorBufferLockMode.READ_WRITE);
+    const heap = this.#module.HEAPU8;
+    const copy = heap.slice(address, address + size) as Uint8Array<ArrayBuffer>;
+    heap.fill(0, address, address + size);
     buffer.unlock();
+    buffer.delete();
     return copy;
   }
 
-  #discard(buffer: TensorBuffer, tensor: FixedTensor): void {
+  #overwrite(buffer: TensorBuffer, tensor: FixedTensor): void {
     const address = buffer.lock(this.#module.LiteRtTensorBufferLockMode.WRITE);
     this.#module.HEAPU8.fill(0, address, address + fixedBytes(tensor));
     buffer.unlock();
-    buffer.delete();
   }
+}
+
+function checkType(buffer: TensorBuffer, expected: FixedTensor): void {
+  const type = buffer.tensorType();
+  const layout = type.layout();
+  const dims = takeAll(layout.dimensions());
+  const code = type.elementType().value;
+  for (const handle of [layout, type]) handle.delete();
+  if (code === expected.type.code && `${dims}` === `${expected.dims}`) return;
+  throw new LitertError(
+    "ENGINE_ERROR",
+    `output "${expected.name}" came as type ${code} [${dims.join(", ")}], ` +
+      `expected type ${expected.type.code} [${expected.dims.join(", ")}]`,
+  );
 }
 
 function foundSignatures(raw: RawModel) {

@@ -60,7 +60,8 @@ export class ModelWorker implements ModelHost {
       if (answer.kind === "failed") throw fromWire(answer.error);
       return answer;
     } finally {
-      this.#worker.unref();
+      // One that is being stopped keeps the program until it is gone: someone may wait for that.
+      if (!this.#request.ended) this.#worker.unref();
     }
   }
 

@@ -18,7 +18,7 @@ port.on("message", (request: Request) => {
 async function serve(request: Request): Promise<void> {
   try {
     const reply = await answer(request);
-    port.postMessage(reply, reply.kind === "outputs" ? reply.outputs.map(({bytes}) => bytes.buffer) : []);
+    port.postMessage(reply, givenAway(reply));
   } catch (error) {
     port.postMessage({kind: "failed", error: toWire(error)} satisfies Answer);
   }
@@ -43,9 +43,18 @@ async function answer(request: Request): Promise<Answer> {
       await model!.warmUp();
       return {kind: "done"};
     case "run":
-      return {kind: "outputs", ...(await model!.run(request.signature, request.shapes, request.inputs))};
+      return {
+        kind: "outputs",
+        ...(await model!.run(request.signature, request.shapes, request.inputs)),
+        inputs: request.inputs,
+      };
     case "close":
       model!.wipe();
       return {kind: "done"};
   }
+}
+
+function givenAway(answer: Answer): ArrayBuffer[] {
+  if (answer.kind !== "outputs") return [];
+  return [...answer.outputs.map(({bytes}) => bytes.buffer), ...answer.inputs.map(({buffer}) => buffer)];
 }

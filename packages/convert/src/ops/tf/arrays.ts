@@ -8,6 +8,7 @@ import {
   isStatic,
   multiplyDims,
   subtractDims,
+  surelyDifferent,
   unknownDim,
 } from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
@@ -49,6 +50,9 @@ const shapeRow = (name: string): Operator => ({
   infer: (site) =>
     site.inputs.map(({shape}) => withElements({dtype: outType(site), shape: [shape?.length ?? unknownDim]}, shape)),
 });
+
+/** Of a tensor into lists: as many outputs as an attribute says. */
+const maxParts = 1 << 12;
 
 export const arrays: readonly Operator[] = [
   shapeRow("Shape"),
@@ -428,17 +432,55 @@ export const arrays: readonly Operator[] = [
     name: "tf.Where",
     infer: ({inputs: [x]}) => [{dtype: "int64", shape: [unknownDim, x!.shape?.length ?? unknownDim]}],
   },
-  ...["Unique", "UniqueWithCounts"].map(
+  ...["Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2"].map(
     (name): Operator => ({
       name: `tf.${name}`,
       infer: (site) => {
         const dtype = stringAttribute(site, "out_idx", "int32") as DType;
         const [x] = site.inputs;
-        const counts = name === "UniqueWithCounts" ? [{dtype, shape: [unknownDim]}] : [];
-        return [{dtype: x!.dtype, shape: [unknownDim]}, {dtype, shape: x!.shape}, ...counts];
+        const counts = name.startsWith("UniqueWithCounts") ? [{dtype, shape: [unknownDim]}] : [];
+        const isVector = x!.shape?.length === 1;
+        const found = isVector ? [unknownDim] : x!.shape?.map(() => unknownDim);
+        return [{dtype: x!.dtype, shape: found}, {dtype, shape: isVector ? x!.shape : [unknownDim]}, ...counts];
       },
     }),
   ),
+  {
+    name: "tf.ListDiff",
+    infer: (site) => [
+      {dtype: site.inputs[0]!.dtype, shape: [unknownDim]},
+      {dtype: stringAttribute(site, "out_idx", "int32") as DType, shape: [unknownDim]},
+    ],
+  },
+  {
+    name: "tf.DynamicPartition",
+    infer: (site) => {
+      const [x, parts] = site.inputs;
+      const known = x!.shape && parts!.shape;
+      const shape = known && [unknownDim, ...x!.shape!.slice(parts!.shape!.length)];
+      const count = numberAttribute(site, "num_partitions");
+      if (!(count >= 1 && count <= maxParts)) {
+        throw failAt(site, "CONVERT_ATTRIBUTE", `num_partitions is ${count}, expected 1 to ${maxParts}`);
+      }
+      return Array.from({length: count}, () => ({dtype: x!.dtype, shape}));
+    },
+  },
+  {
+    name: "tf.Diag",
+    infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape && [...x!.shape, ...x!.shape]}],
+  },
+  {
+    name: "tf.DiagPart",
+    infer: (site) => {
+      const [x] = site.inputs;
+      const half = (x!.shape?.length ?? 0) / 2;
+      const [rows, columns] = [x!.shape?.slice(0, half), x!.shape?.slice(half)];
+      if (rows?.some((dim, i) => surelyDifferent(dim, columns![i] ?? 0)) || half !== Math.floor(half)) {
+        throw failAt(site, "CONVERT_SHAPE", `the diagonal of ${formatDims(x!.shape!)}: its halves differ`);
+      }
+      return [{dtype: x!.dtype, shape: rows}];
+    },
+  },
   {
     name: "tf.InvertPermutation",
     infer: ({inputs: [x]}) => [{dtype: x!.dtype, shape: x!.shape}],

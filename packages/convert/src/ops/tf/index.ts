@@ -2,6 +2,7 @@
 import {type Operator, operatorTable} from "../../ir/operators.ts";
 import {arrays} from "./arrays.ts";
 import {audio} from "./audio.ts";
+import {cells} from "./cells.ts";
 import {complex} from "./complex.ts";
 import {detection} from "./detection.ts";
 import {elementwise} from "./elementwise.ts";
@@ -25,6 +26,7 @@ const families: readonly Operator[] = [
   ...elementwise,
   ...lists,
   ...neural,
+  ...cells,
   ...patchOperators,
   ...resizeOperators,
   ...imageOperators,

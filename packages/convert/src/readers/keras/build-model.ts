@@ -2,7 +2,7 @@
 import {type DType, isDType, type Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "../../convert-error.ts";
 import {symbolOf} from "../../ir/dims.ts";
-import type {Graph, Ref} from "../../ir/graph.ts";
+import type {Graph, Ref, TensorType} from "../../ir/graph.ts";
 import {castTensor} from "../../ops/elements.ts";
 import {type Config, isObject, layerUnsupported, short} from "./config.ts";
 import {KerasBuilder} from "./keras-builder.ts";
@@ -28,6 +28,8 @@ export interface BuildOptions {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** Names of the outputs that are wanted. Default: all. */
   readonly outputs?: readonly string[];
+  /** Told of each call of a layer, and of each input, what it gives. */
+  readonly onCall?: (layer: ParsedLayer, outputs: readonly TensorType[]) => void;
 }
 
 /** What layers compute with, by the dtype of their policy. Half precision is widened: no kernel computes with it. */
@@ -51,7 +53,11 @@ export function buildModel(
   options: BuildOptions,
 ): {readonly graph: Graph; readonly notes: readonly string[]} {
   const run = new ModelRun(source, calls, options);
-  const inputs = model.inputs.map((port) => run.addInput(model, port));
+  const inputs = model.inputs.map((port) => {
+    const input = run.addInput(model, port);
+    options.onCall?.(model.layers.get(port.address.layer)!, [run.b.type(input.value.ref)]);
+    return input;
+  });
   const unknown = Object.keys(options.shapes ?? {}).find((name) => !inputs.some((each) => each.name === name));
   if (unknown !== undefined)
     throw unknownName(
@@ -192,13 +198,12 @@ class ModelRun {
         pending.pop();
         waiting.delete(key);
         const lookUp = (each: TensorAddress) => outputAt(results.get(callKey(each))!, each);
-        results.set(
-          key,
-          this.#call(
-            layer,
-            substitute(call.args, lookUp) as unknown[],
-            substitute(call.kwargs, lookUp) as Record<string, unknown>,
-          ),
+        const args = substitute(call.args, lookUp) as unknown[];
+        const given = this.#call(layer, args, substitute(call.kwargs, lookUp) as Record<string, unknown>);
+        results.set(key, given);
+        this.#options.onCall?.(
+          layer,
+          given.map(({ref}) => this.b.type(ref)),
         );
         continue;
       }

@@ -74,7 +74,15 @@ export interface ParseContext {
   /** Calls of layers that are written there. */
   calls: number;
   /** All layers that can't be converted, told at once. */
-  readonly problems: string[];
+  readonly problems: LayerProblem[];
+}
+
+/** A layer that can't be converted. */
+export interface LayerProblem {
+  /** With the models that it is in. */
+  readonly layer: string;
+  readonly className: string;
+  readonly reason: string;
 }
 
 const maxNesting = 32;
@@ -84,6 +92,22 @@ const inputClass = "InputLayer";
 
 /** Parses a whole model. Throws `CONVERT_KERAS` and, for all layers at once, `CONVERT_LAYER_UNSUPPORTED`. */
 export function parseModel(config: unknown, version: number): ParsedFile {
+  const {file, problems} = readModelConfig(config, version);
+  if (problems.length === 0) return file;
+  const lines = problems.map(({layer, className, reason}) => `"${layer}": ${className}, ${reason}`);
+  const shown = lines.slice(0, 20).map((line) => `  ${line}`);
+  throw new ConvertError(
+    "CONVERT_LAYER_UNSUPPORTED",
+    `${lines.length} layers can't be converted:\n${shown.join("\n")}\nExport the model (model.export(folder)) and convert the SavedModel, or replace them by layers of Keras.`,
+    {details: {layers: lines}},
+  );
+}
+
+/** The same with the layers that can't be converted beside it. Throws `CONVERT_KERAS`, `CONVERT_LAYER_UNSUPPORTED` for the model itself. */
+export function readModelConfig(
+  config: unknown,
+  version: number,
+): {readonly file: ParsedFile; readonly problems: readonly LayerProblem[]} {
   if (!isObject(config) || typeof config.class_name !== "string") {
     throw new ConvertError(
       "CONVERT_KERAS",
@@ -95,15 +119,7 @@ export function parseModel(config: unknown, version: number): ParsedFile {
     throw layerUnsupported(`model "${config.class_name}"`, "a model that is neither Sequential nor Functional");
   }
   const model = parseAny(config.class_name, config, {path: [], folder: "", trainable: true}, context, 0);
-  if (context.problems.length > 0) {
-    const lines = context.problems.slice(0, 20).map((line) => `  ${line}`);
-    throw new ConvertError(
-      "CONVERT_LAYER_UNSUPPORTED",
-      `${context.problems.length} layers can't be converted:\n${lines.join("\n")}\nExport the model (model.export(folder)) and convert the SavedModel, or replace them by layers of Keras.`,
-      {details: {layers: context.problems}},
-    );
-  }
-  return {model, owners: context.owners, calls: context.calls};
+  return {file: {model, owners: context.owners, calls: context.calls}, problems: context.problems};
 }
 
 /** Where a model stands. */
@@ -286,11 +302,11 @@ function parseLayer(
     return {name, className, config, calls, firstCall: 0, kind: {type: "operation", operation}};
   const folder = folders.next(className);
   const row = isCustom(entry) ? undefined : layerRow(className);
-  const owner: WeightOwner = {path, folder, specs: specsOf(row, config, context), trainable};
+  const owner: WeightOwner = {path, folder, specs: specsOf(row, {path, className, config}, context), trainable};
   context.owners.push(owner);
   if (row === undefined) {
     const why = className === "Lambda" ? "code of the model's author" : "a custom layer, or one that isn't supported";
-    context.problems.push(`"${path.join("/")}": ${className}, ${why}`);
+    context.problems.push({layer: path.join("/"), className, reason: why});
   }
   return {name, className, config, calls, firstCall: 0, kind: {type: "layer", row: row ?? {build: () => []}, owner}};
 }
@@ -302,12 +318,17 @@ function innerModel(config: JsonObject): JsonObject | undefined {
   return isModel ? layer : undefined;
 }
 
-function specsOf(row: LayerRow | undefined, config: Config, context: ParseContext): WeightOwner["specs"] {
+function specsOf(
+  row: LayerRow | undefined,
+  layer: {readonly path: readonly string[]; readonly className: string; readonly config: Config},
+  context: ParseContext,
+): WeightOwner["specs"] {
   try {
-    return row?.weights?.(config, context.version) ?? [];
+    return row?.weights?.(layer.config, context.version) ?? [];
   } catch (error) {
     if (!(error instanceof ConvertError) || error.code !== "CONVERT_LAYER_UNSUPPORTED") throw error;
-    context.problems.push(error.message);
+    const reason = error.message.replace(/^[A-Z_]+: /, "");
+    context.problems.push({layer: layer.path.join("/"), className: layer.className, reason});
     return [];
   }
 }

@@ -4,7 +4,7 @@ import {type Site, stringAttribute} from "../../../ir/operators.ts";
 import {gatherElements} from "../../elements.ts";
 import {integers, integersOf} from "../../shapes.ts";
 import {joinTensors} from "../arrays.ts";
-import type {Values, ValuesTable} from "./values.ts";
+import {countOf, type Values, type ValuesTable} from "./values.ts";
 
 /** Diagonals from the lowest to the highest: 0 is the main one, above it positive. */
 interface Band {
@@ -144,6 +144,18 @@ const takeDiagonals: Values = {
 };
 
 export const diagonalValues: ValuesTable = {
+  Diag: {
+    evaluate: (_, [x]) => {
+      const n = x!.size;
+      return [gatherElements(x!, [...x!.shape, ...x!.shape], (i) => (i % (n + 1) === 0 ? i / (n + 1) : -1))];
+    },
+  },
+  DiagPart: {
+    evaluate: (_, [x], [type]) => {
+      const shape = type!.shape as readonly number[];
+      return [gatherElements(x!, shape, (i) => i * (countOf(shape) + 1))];
+    },
+  },
   MatrixBandPart: bandPart,
   MatrixDiag: makeMatrix,
   MatrixDiagV2: makeMatrix,

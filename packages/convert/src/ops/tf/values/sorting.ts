@@ -162,22 +162,54 @@ const histogram: Values = {
 const firstDistinct: Values = {
   sizedByValues: true,
   evaluate: (site, [x], types) => {
-    const keys = x!.values().map(String);
+    if (x!.shape.length !== 1) return undefined;
     const places = new Map<string, number>();
     const firsts: number[] = [];
-    keys.forEach((key, i) => {
-      if (places.has(key)) return;
-      places.set(key, firsts.length);
-      firsts.push(i);
+    const counts: number[] = [];
+    const owners = keysOf(x!).map((key, i) => {
+      const place = places.get(key) ?? firsts.push(i) - 1;
+      // No NaN is equal to another.
+      if (key !== "NaN") places.set(key, place);
+      counts[place] = (counts[place] ?? 0) + 1;
+      return place;
     });
     const dtype = stringAttribute(site, "out_idx", "int32") as DType;
-    const owners = keys.map((key) => places.get(key)!);
-    const counts = firsts.map((_, place) => owners.filter((owner) => owner === place).length);
     return [
       gatherElements(x!, [firsts.length], (i) => firsts[i]!),
       makeTensor(dtype, x!.shape, (i) => owners[i]!),
       ...(types.length > 2 ? [makeTensor(dtype, [firsts.length], (i) => counts[i]!)] : []),
     ];
+  },
+};
+
+const keysOf = (x: Tensor): readonly string[] => (x.values() as readonly unknown[]).map(String);
+
+/** What isn't in y, in its order; NaN is in nothing. */
+const listDiff: Values = {
+  sizedByValues: true,
+  evaluate: (site, [x, y]) => {
+    const others = new Set(keysOf(y!).filter((key) => key !== "NaN"));
+    const places = keysOf(x!).flatMap((key, i) => (others.has(key) ? [] : [i]));
+    const dtype = stringAttribute(site, "out_idx", "int32") as DType;
+    return [
+      gatherElements(x!, [places.length], (i) => places[i]!),
+      makeTensor(dtype, [places.length], (i) => places[i]!),
+    ];
+  },
+};
+
+/** Rows by the number of the part that each goes to. */
+const partition: Values = {
+  sizedByValues: true,
+  evaluate: (_, [x, parts], types) => {
+    const owners = integers(parts!);
+    if (owners.some((owner) => owner < 0 || owner >= types.length)) return undefined;
+    const row = x!.shape.slice(parts!.shape.length);
+    const width = countOf(row);
+    return types.map((__, part) => {
+      const places = owners.flatMap((owner, i) => (owner === part ? [i] : []));
+      return gatherElements(x!, [places.length, ...row], (i) => places[Math.floor(i / width)]! * width + (i % width));
+    });
   },
 };
 
@@ -223,6 +255,10 @@ export const sortingValues: ValuesTable = {
   },
   HistogramFixedWidth: histogram,
   Unique: firstDistinct,
+  UniqueV2: firstDistinct,
   UniqueWithCounts: firstDistinct,
+  UniqueWithCountsV2: firstDistinct,
+  ListDiff: listDiff,
+  DynamicPartition: partition,
   Where: where,
 };

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ErrorDetail } from "./error_pb.ts";
+import { file_tf_trusted_v1_error } from "./error_pb.ts";
 import type { NamedTensor } from "./tensor_pb.ts";
 import { file_tf_trusted_v1_tensor } from "./tensor_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tf_trusted/v1/prediction.proto.
  */
 export const file_tf_trusted_v1_prediction: GenFile = /*@__PURE__*/
-  fileDesc("Ch50Zl90cnVzdGVkL3YxL3ByZWRpY3Rpb24ucHJvdG8SDXRmX3RydXN0ZWQudjEiiQEKDlByZWRpY3RSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhEKCXNpZ25hdHVyZRgCIAEoCRIqCgZpbnB1dHMYAyADKAsyGi50Zl90cnVzdGVkLnYxLk5hbWVkVGVuc29yEhMKC2RlYWRsaW5lX21zGAQgASgNEhQKDHdhbnRfdGltaW5ncxgFIAEoCCJ9Cg9QcmVkaWN0UmVzcG9uc2USKwoHb3V0cHV0cxgBIAMoCzIaLnRmX3RydXN0ZWQudjEuTmFtZWRUZW5zb3ISJwoHdGltaW5ncxgCIAEoCzIWLnRmX3RydXN0ZWQudjEuVGltaW5ncxIUCgxtb2RlbF9zaGEyNTYYAyABKAwiQgoHVGltaW5ncxIQCghxdWV1ZV9tcxgBIAEoARIRCgllbmdpbmVfbXMYAiABKAESEgoKZW5jbGF2ZV9tcxgDIAEoATJdChFQcmVkaWN0aW9uU2VydmljZRJICgdQcmVkaWN0Eh0udGZfdHJ1c3RlZC52MS5QcmVkaWN0UmVxdWVzdBoeLnRmX3RydXN0ZWQudjEuUHJlZGljdFJlc3BvbnNlYgZwcm90bzM", [file_tf_trusted_v1_tensor]);
+  fileDesc("Ch50Zl90cnVzdGVkL3YxL3ByZWRpY3Rpb24ucHJvdG8SDXRmX3RydXN0ZWQudjEiiQEKDlByZWRpY3RSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEhEKCXNpZ25hdHVyZRgCIAEoCRIqCgZpbnB1dHMYAyADKAsyGi50Zl90cnVzdGVkLnYxLk5hbWVkVGVuc29yEhMKC2RlYWRsaW5lX21zGAQgASgNEhQKDHdhbnRfdGltaW5ncxgFIAEoCCKoAQoPUHJlZGljdFJlc3BvbnNlEisKB291dHB1dHMYASADKAsyGi50Zl90cnVzdGVkLnYxLk5hbWVkVGVuc29yEicKB3RpbWluZ3MYAiABKAsyFi50Zl90cnVzdGVkLnYxLlRpbWluZ3MSFAoMbW9kZWxfc2hhMjU2GAMgASgMEikKBWVycm9yGAQgASgLMhoudGZfdHJ1c3RlZC52MS5FcnJvckRldGFpbCJCCgdUaW1pbmdzEhAKCHF1ZXVlX21zGAEgASgBEhEKCWVuZ2luZV9tcxgCIAEoARISCgplbmNsYXZlX21zGAMgASgBMrEBChFQcmVkaWN0aW9uU2VydmljZRJICgdQcmVkaWN0Eh0udGZfdHJ1c3RlZC52MS5QcmVkaWN0UmVxdWVzdBoeLnRmX3RydXN0ZWQudjEuUHJlZGljdFJlc3BvbnNlElIKDVByZWRpY3RTdHJlYW0SHS50Zl90cnVzdGVkLnYxLlByZWRpY3RSZXF1ZXN0Gh4udGZfdHJ1c3RlZC52MS5QcmVkaWN0UmVzcG9uc2UoATABYgZwcm90bzM", [file_tf_trusted_v1_error, file_tf_trusted_v1_tensor]);
 
 /**
  * @generated from message tf_trusted.v1.PredictRequest
@@ -77,6 +79,13 @@ export type PredictResponse = Message<"tf_trusted.v1.PredictResponse"> & {
    * @generated from field: bytes model_sha256 = 3;
    */
   modelSha256: Uint8Array;
+
+  /**
+   * In PredictStream alone: why there are no outputs.
+   *
+   * @generated from field: tf_trusted.v1.ErrorDetail error = 4;
+   */
+  error?: ErrorDetail | undefined;
 };
 
 /**
@@ -128,6 +137,17 @@ export const PredictionService: GenService<{
    */
   predict: {
     methodKind: "unary";
+    input: typeof PredictRequestSchema;
+    output: typeof PredictResponseSchema;
+  },
+  /**
+   * Many calls on one stream, one after the other: an answer for each request, in their order. A call that fails is
+   * answered with `error`, and the stream goes on. It ends with a status when a message can't be read at all.
+   *
+   * @generated from rpc tf_trusted.v1.PredictionService.PredictStream
+   */
+  predictStream: {
+    methodKind: "bidi_streaming";
     input: typeof PredictRequestSchema;
     output: typeof PredictResponseSchema;
   },
