@@ -31,6 +31,8 @@ export interface EnclaveConfiguration {
   readonly quotesPerSecond: number;
   /** How long one prediction may take, whatever its caller allows. */
   readonly maxDeadlineMs: number;
+  /** Threads of each model, where the engine has threads. */
+  readonly modelThreads: number;
 }
 
 export const defaultConfiguration: EnclaveConfiguration = {
@@ -48,9 +50,14 @@ export const defaultConfiguration: EnclaveConfiguration = {
   attestsPerConnection: 4,
   quotesPerSecond: 50,
   maxDeadlineMs: 600_000,
+  modelThreads: 1,
 };
 
-const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {sessionMs: maxSessionMs, workers: 1024};
+const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {
+  sessionMs: maxSessionMs,
+  workers: 1024,
+  modelThreads: 64,
+};
 const floors: Partial<Record<keyof EnclaveConfiguration, number>> = {workers: 0};
 
 /** Fills in defaults. Throws `CONFIGURATION` for unknown members and for values that aren't whole numbers in their range. */

@@ -70,6 +70,10 @@ export const enclaveErrors = {
     when: "The enclave's artefact or its manifest can't be read.",
     todo: "Build it again: npm run artefact -w packages/enclave.",
   },
+  ENGINE_MISSING: {
+    when: "The native engine was asked for where it isn't installed or can't be isolated.",
+    todo: "`tf-trusted engine install native`, or take the wasm engine, which is always there.",
+  },
   NODE_MISSING: {
     when: "The pinned Node.js of the enclave isn't installed for this platform.",
     todo: "Install with optional dependencies on Linux x64 or arm64: npm install --include=optional.",

@@ -14,6 +14,7 @@ export {
   defaultArtefact,
   type MeasureOptions,
   measureArtefact,
+  nativeParts,
 } from "./launch/artefact.ts";
 export {
   type EnclaveExit,
@@ -23,6 +24,13 @@ export {
   simulatedProduct,
   simulatedSigner,
 } from "./launch/launch.ts";
+export {
+  artefactWith,
+  type ChosenEngine,
+  chooseEngine,
+  type EngineChoice,
+  type EngineCircumstances,
+} from "./launch/native-artefact.ts";
 export {enclaveTarget, findEnclaveNode} from "./launch/node-binary.ts";
 export type {Platform, PlatformCapabilities} from "./platforms/platform.ts";
 export {makeTlsIdentity, type TlsIdentity} from "./session/tls-identity.ts";

@@ -1,9 +1,18 @@
 /** Entry of the artefact: wiring only. Descriptor 3 leads to the launcher; events go to stderr, one JSON line each. */
 import "./confine-workers.ts";
+import {existsSync} from "node:fs";
 import {readFile} from "node:fs/promises";
 import {Socket} from "node:net";
-import {artefactFiles, createWasmEngine, type EngineFiles} from "@tf-trusted/litert";
-import {parseConfiguration} from "./configuration.ts";
+import {fileURLToPath} from "node:url";
+import {
+  artefactFiles,
+  artefactNativeFiles,
+  createNativeEngine,
+  createWasmEngine,
+  type Engine,
+  type EngineFiles,
+} from "@tf-trusted/litert";
+import {type EnclaveConfiguration, parseConfiguration} from "./configuration.ts";
 import {type RunningEnclave, startEnclave} from "./enclave.ts";
 import {type EventSink, internalError} from "./events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "./platforms/control-channel.ts";
@@ -35,7 +44,7 @@ async function receive(message: LauncherMessage): Promise<void> {
     case "start": {
       platform = simulatedPlatform(channel, message.measurement);
       const configuration = parseConfiguration(message.configuration);
-      const engine = await createWasmEngine({files: await engineFilesInMemory()});
+      const engine = await measuredEngine(configuration);
       const {host, port} = message;
       enclave = await startEnclave({engine, platform, configuration, host, port, events});
       channel.send({kind: "ready", port: enclave.port});
@@ -48,6 +57,13 @@ async function receive(message: LauncherMessage): Promise<void> {
     default:
       platform?.receive(message);
   }
+}
+
+/** The engine whose files this artefact has: which one that is was measured, nobody chooses it now. */
+async function measuredEngine({modelThreads}: EnclaveConfiguration): Promise<Engine> {
+  const native = artefactNativeFiles(fileURLToPath(new URL(".", import.meta.url)));
+  if (existsSync(native.entry)) return createNativeEngine({files: native, threads: modelThreads});
+  return createWasmEngine({files: await engineFilesInMemory()});
 }
 
 /** The worker's script is read once: what the host puts in its place after the measurement is never run. */

@@ -1,14 +1,16 @@
 /** `tf-trusted serve`: an enclave for others to call, until Ctrl-C. */
 import {join} from "node:path";
-import type {EnclaveEvent} from "@tf-trusted/enclave";
+import type {ChosenEngine, EnclaveEvent} from "@tf-trusted/enclave";
 import {defaultPort, oneOf, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {type Context, defineCommand, type Flags} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
 import {writeOutputFile} from "../files.ts";
+import {launchWishes} from "../open-session.ts";
 import {formatJson} from "../render/json.ts";
 import type {Style} from "../render/style.ts";
 import {openSimulatedPlatform} from "../simulated-state.ts";
+import {engineFlags, threadsFlag} from "./prediction-flags.ts";
 
 const platforms = ["auto", "simulated", "gramine", "tdx", "snp"] as const;
 
@@ -16,6 +18,8 @@ const flags = {
   port: {value: "PORT", parse: wholeNumber(0, 65535), help: "0 takes any free one", byDefault: String(defaultPort)},
   host: {value: "ADDRESS", help: "where to listen; 0.0.0.0 for every network", byDefault: "127.0.0.1"},
   platform: {value: platforms.join("|"), parse: oneOf(...platforms), help: "the kind of TEE", byDefault: "auto"},
+  ...engineFlags,
+  ...threadsFlag,
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
   "policy-file": {value: "FILE", help: "write the policy there"},
   events: {help: "show the enclave's events on standard error, a JSON document a line"},
@@ -38,9 +42,12 @@ export const serveCommand = defineCommand({
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
     const {launchSimulated} = await import("@tf-trusted/client");
+    const {chooseEngine} = await import("@tf-trusted/enclave");
+    const chosen = chooseEngine(args.engine ?? "auto");
     const platform = await openSimulatedPlatform(args.state);
     const enclave = await launchSimulated({
       platform,
+      ...launchWishes(chosen.engine, args.threads),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
@@ -53,12 +60,13 @@ export const serveCommand = defineCommand({
       const text = `${formatJson(policy as never)}\n`;
       const path = args["policy-file"] ?? (args.state === undefined ? undefined : join(args.state, "policy.json"));
       if (path !== undefined) await writeOutputFile(path, text);
-      if (!json) showBanner(context, enclave.address, path, process.altered);
+      if (!json) showBanner(context, enclave.address, chosen, path, process.altered);
       if (path === undefined || json) {
         await print({
           json: {
             address: enclave.address,
             platform: "simulated",
+            engine: chosen.engine,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,
@@ -86,6 +94,7 @@ function refusePlatform(platform: (typeof platforms)[number]): void {
 function showBanner(
   {note, noteStyle: style}: Context,
   address: string,
+  {engine, reason}: ChosenEngine,
   policyPath: string | undefined,
   altered: readonly string[],
 ): void {
@@ -105,6 +114,7 @@ function showBanner(
       policyPath === undefined
         ? "  policy     on standard output; callers save it as policy.json"
         : `  policy     ${style.bold(policyPath)}`,
+      `  engine     ${engine}${reason === undefined ? "" : style.dim(` (${reason})`)}`,
       `  verify     tf-trusted attest ${address} --policy ${policy}`,
       `  predict    tf-trusted run --server ${address} --policy ${policy} --model-file M --input-file X.npy`,
       `  stop       Ctrl-C`,

@@ -14,14 +14,17 @@ import {EnclaveError} from "../enclave-error.ts";
 import type {EnclaveEvent} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import {encodeEvidence} from "../platforms/simulated.ts";
-import {type ArtefactMeasurement, defaultArtefact, measureArtefact} from "./artefact.ts";
+import {type ArtefactMeasurement, measureArtefact} from "./artefact.ts";
+import {artefactWith, chooseEngine, type EngineChoice} from "./native-artefact.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
 export interface LaunchOptions {
   /** The simulated machine: its keys, and so the root that a policy has to name. */
   readonly platform: SimulatedPlatform;
-  /** Folder of the artefact; default: the one built with this package. */
+  /** Folder of the artefact; default: the one built with this package for the engine. */
   readonly artefact?: string;
+  /** Which engine it computes with; default: `wasm`. `auto`: the native one where it is installed. */
+  readonly engine?: EngineChoice;
   /** Path of Node.js; default: the pinned one. */
   readonly node?: string;
   /** Default: 127.0.0.1. */
@@ -75,7 +78,9 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
   const {platform, host = "127.0.0.1", onEvent, onExit} = options;
   const configuration: Readonly<Record<string, unknown>> = {...options.configuration};
   parseConfiguration(configuration);
-  const folder = await realFolder(options.artefact ?? defaultArtefact);
+  const folder = await realFolder(
+    options.artefact ?? (await artefactWith(chooseEngine(options.engine ?? "wasm").engine)),
+  );
   const node = options.node ?? findEnclaveNode();
   let stopping = false;
   let port = options.port ?? 0;

@@ -96,7 +96,7 @@ export class ModelRegistry {
     this.#uploads++;
     try {
       const file = await receiveChunks(start, iterator);
-      const pool = await this.#scheduler.load(file, {signal, threads});
+      const pool = await this.#scheduler.load(file, {signal, threads: threads || this.#configuration.modelThreads});
       const info = {name, size, sha256: Uint8Array.from(sha256), signatures: pool.signatures};
       const previous = this.#entries.get(name);
       this.#entries.set(name, {info, pool, calls: 0, retired: false});

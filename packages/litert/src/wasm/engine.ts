@@ -2,9 +2,10 @@
 import type {Engine, Limits, LoadedModel, LoadOptions} from "../engine.ts";
 import {defaultLimits, defaultLoadDeadlineMs} from "../limits.ts";
 import {LitertError} from "../litert-error.ts";
+import {selfTest} from "../self-test.ts";
+import {ServedModel} from "../served-model.ts";
 import {type Blobs, type EngineFiles, installedFiles, loadBlobs, runtimeVersion} from "./blobs.ts";
-import {WasmModel} from "./loaded-model.ts";
-import {selfTest} from "./self-test.ts";
+import {ModelWorker} from "./model-worker.ts";
 
 export interface WasmEngineOptions {
   /** Default: the files of the installed packages. */
@@ -63,15 +64,18 @@ class WasmEngine implements Engine {
     }
     const shared = wholeShared(model);
     const file = shared ?? copyShared(model);
+    const {glue, module} = this.#blobs;
     let loaded: LoadedModel | undefined;
-    loaded = await WasmModel.load(
-      this.#files.worker,
-      {glue: this.#blobs.glue, module: this.#blobs.module, file, limits},
-      {endsAt: performance.now() + deadlineMs, signal},
-      () => {
-        if (shared === undefined) new Uint8Array(file).fill(0);
-        if (loaded !== undefined) this.#models.delete(loaded);
+    loaded = await ServedModel.load(
+      {
+        startWorker: () => new ModelWorker(this.#files.worker, {glue, module, file, limits}),
+        limits,
+        onClose: () => {
+          if (shared === undefined) new Uint8Array(file).fill(0);
+          if (loaded !== undefined) this.#models.delete(loaded);
+        },
       },
+      {endsAt: performance.now() + deadlineMs, signal},
     );
     this.#models.add(loaded);
     if (this.#closed) {

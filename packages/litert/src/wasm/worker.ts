@@ -1,8 +1,9 @@
 /** Entry of a model's worker: requests in, answers out, one after the other. It computes; it blocks; it may be killed. */
 import {parentPort, workerData} from "node:worker_threads";
-import {compileGlue} from "./instance.ts";
-import {type Answer, type Request, toWire, type WorkerStart} from "./messages.ts";
-import {WorkerModel} from "./worker-model.ts";
+import {type Answer, type Request, toWire} from "../messages.ts";
+import {WorkerModel} from "../worker-model.ts";
+import {compileGlue, wasmInstances} from "./instance.ts";
+import type {WorkerStart} from "./model-worker.ts";
 
 const start = workerData as WorkerStart;
 const port = parentPort!;
@@ -30,7 +31,8 @@ async function serve(request: Request): Promise<void> {
 
 async function answer(request: Request): Promise<Answer> {
   if (request.kind === "admit") {
-    model = new WorkerModel(new Uint8Array(start.file), compileGlue(start.glue), start.module, start.limits);
+    const instances = wasmInstances(compileGlue(start.glue), start.module);
+    model = new WorkerModel(new Uint8Array(start.file), "wasm", instances, start.limits);
     return {kind: "admitted", signatures: model.signatures};
   }
   switch (request.kind) {

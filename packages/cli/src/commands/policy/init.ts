@@ -6,6 +6,7 @@ import {exitCodes} from "../../exit-codes.ts";
 import {writeOutputFile} from "../../files.ts";
 import {formatJson} from "../../render/json.ts";
 import {rootOfState, simulatedPolicy} from "../../simulated-state.ts";
+import {engineFlags} from "../prediction-flags.ts";
 
 export const policyInitCommand = defineCommand({
   name: "policy init",
@@ -25,6 +26,7 @@ export const policyInitCommand = defineCommand({
       help: "an accepted measurement (MRENCLAVE)",
       byDefault: "with --simulated: of the enclave that is installed here",
     },
+    ...engineFlags,
     "output-file": {value: "FILE", help: "where to write it", byDefault: "standard output"},
   },
   examples: [
@@ -45,8 +47,9 @@ export const policyInitCommand = defineCommand({
         throw new CliError("CLI_USAGE", "policy init --simulated needs either --state DIR or --root SHA256");
       }
       progress.step("Measuring the enclave");
-      const {measureArtefact} = await import("@tf-trusted/enclave");
-      const accepted = measurement.length > 0 ? measurement : [(await measureArtefact()).expected];
+      const {artefactWith, chooseEngine, measureArtefact} = await import("@tf-trusted/enclave");
+      const installed = async () => measureArtefact(await artefactWith(chooseEngine(flags.engine ?? "auto").engine));
+      const accepted = measurement.length > 0 ? measurement : [(await installed()).expected];
       policy = simulatedPolicy(root ?? (await rootOfState(state!)), accepted);
     } else {
       if (measurement.length === 0) {
