@@ -2,7 +2,10 @@
 import {cpus} from "node:os";
 import {parseArgs} from "node:util";
 import type {Percentiles} from "@tf-trusted/cli";
+import {measureAttestation} from "./attestation.ts";
+import {measureFairness} from "./fairness.ts";
 import {measureSession, type SessionMeasurement} from "./measure.ts";
+import {measureThroughput, type ThroughputMeasurement} from "./throughput.ts";
 import {digitsWorkload, meansWorkload, mobilenetWorkload} from "./workloads.ts";
 
 const {values} = parseArgs({
@@ -15,10 +18,57 @@ const results: SessionMeasurement[] = [];
 const workloads = [digitsWorkload, () => meansWorkload(32, 1), () => meansWorkload(224, 3), mobilenetWorkload];
 for (const workload of workloads) results.push(await measureSession(await workload(), rounds));
 
+const throughput: ThroughputMeasurement[] = [
+  await measureThroughput(await mobilenetWorkload(), {
+    callers: 8,
+    workers: 2,
+    against: "engine",
+    rounds: 5,
+    milliseconds: 2000,
+  }),
+  await measureThroughput(await digitsWorkload(), {
+    callers: 32,
+    workers: 2,
+    against: "grpc",
+    rounds: 7,
+    milliseconds: 1000,
+  }),
+];
+
+const fairness = await measureFairness(await digitsWorkload(), await mobilenetWorkload(), 8, 5);
+const attestation = [
+  await measureAttestation(await digitsWorkload(), 3 * rounds),
+  await measureAttestation(await meansWorkload(224, 3), 3 * rounds),
+];
+
 if (values.json) {
-  console.log(JSON.stringify({node: process.version, cpus: cpus().map(({model}) => model), results}, undefined, 2));
+  console.log(
+    JSON.stringify(
+      {node: process.version, cpus: cpus().map(({model}) => model), results, throughput, fairness, attestation},
+      undefined,
+      2,
+    ),
+  );
 } else {
   for (const result of results) console.log(table(result));
+  for (const {name, callers, workers, against, session, reference, ratio} of throughput) {
+    const beside = against === "engine" ? `the engine alone on ${workers} workers` : "a bare gRPC echo";
+    console.log(
+      `${name}, ${callers} callers, ${workers} workers: ${session.toFixed(1)} calls/s, ${beside} ${reference.toFixed(1)}: ` +
+        `${ratio.toFixed(2)}`,
+    );
+  }
+  const ms = ({p50, p90, p99}: Percentiles) => `p50 ${p50.toFixed(2)}, p90 ${p90.toFixed(2)}, p99 ${p99.toFixed(2)} ms`;
+  console.log(
+    `${fairness.fast}, one caller alone: ${ms(fairness.alone)}; beside ${fairness.slowCallers} callers of ` +
+      `${fairness.slow} (${ms(fairness.slowCalls)}): ${ms(fairness.beside)}`,
+  );
+  for (const {name, attested, without} of attestation) {
+    console.log(
+      `${name}, attested session: ${ms(attested)}; without attestation: ${ms(without)}; ` +
+        `p50 ${(attested.p50 / without.p50).toFixed(3)}`,
+    );
+  }
 }
 
 function table({name, rounds, inputBytes, outputBytes, ...measured}: SessionMeasurement): string {

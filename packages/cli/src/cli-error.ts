@@ -54,6 +54,10 @@ export const cliErrors = {
     when: "A platform was asked for that this version doesn't have.",
     todo: "Use --platform simulated; it protects nothing against the machine's owner.",
   },
+  CLI_DOWNLOAD: {
+    when: "pip couldn't bring the native engine's library.",
+    todo: "See what pip says; or fetch the wheel elsewhere and give it with --from.",
+  },
   CLI_INTERRUPTED: {
     when: "Ctrl-C, or a signal to stop.",
     todo: "Start it again; nothing is left running.",

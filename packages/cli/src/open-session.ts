@@ -2,6 +2,7 @@
 import {readFile} from "node:fs/promises";
 import {type Policy, parsePolicy, type Report} from "@tf-trusted/attestation";
 import type {CollateralSource, EnclaveConnection} from "@tf-trusted/client";
+import type {EngineChoice} from "@tf-trusted/enclave";
 import {type collateralFlags, collateralOf} from "./collateral-flags.ts";
 import type {Context, FlagValues} from "./command.ts";
 import {readTextFile} from "./files.ts";
@@ -14,18 +15,28 @@ export interface OpenedEnclave {
   readonly close: () => Promise<void>;
 }
 
+export interface SessionWishes {
+  readonly server?: string | undefined;
+  readonly policy?: string | undefined;
+  /** Of an enclave that is started here. */
+  readonly engine?: EngineChoice | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** Engine and threads as a launch takes them. */
+export function launchWishes(engine: EngineChoice = "auto", threads?: number) {
+  return {engine, ...(threads !== undefined && {configuration: {modelThreads: threads}})};
+}
+
 /**
  * Connects and verifies. Throws `AttestationError` with the report, and what launching, connecting and reading the policy
  * throw.
  */
 export async function openSession(
-  args: FlagValues<typeof collateralFlags> & {
-    readonly server?: string | undefined;
-    readonly policy?: string | undefined;
-  },
+  args: SessionWishes & FlagValues<typeof collateralFlags>,
   {progress, signal}: Context,
 ): Promise<OpenedEnclave> {
-  const {server, policy} = args;
+  const {server, policy, engine, threads} = args;
   const collateral = await collateralOf(args);
   // Here and not above: commands that need no enclave start twice as fast without.
   const {connect, launchSimulated} = await import("@tf-trusted/client");
@@ -36,7 +47,7 @@ export async function openSession(
     return {connection, memoryBytes: async () => undefined, close: () => connection.close()};
   }
   progress.step("Starting a simulated enclave");
-  const enclave = await launchSimulated();
+  const enclave = await launchSimulated(launchWishes(engine, threads));
   try {
     signal.throwIfAborted();
     progress.step("Verifying the enclave");

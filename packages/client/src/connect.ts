@@ -1,6 +1,6 @@
 /** The SDK: `connect` → `load` → `predict`. One connection, several calls at once; every reconnection is attested anew. */
 import {createHash} from "node:crypto";
-import {create} from "@bufbuild/protobuf";
+import {create, type MessageInitShape} from "@bufbuild/protobuf";
 import type {Client} from "@connectrpc/connect";
 import {type Evidence, type Policy, type PolicyInput, parsePolicy, type Report} from "@tf-trusted/attestation";
 import type {ConvertResult} from "@tf-trusted/convert";
@@ -16,6 +16,7 @@ import {
   type TensorSpec,
   tensorsFromMessages,
   tensorsToMessages,
+  type UploadModelRequest_StartSchema,
   UploadModelRequestSchema,
 } from "@tf-trusted/protocol";
 import type {Tensor} from "@tf-trusted/tensor";
@@ -27,6 +28,7 @@ import type {
   CallOptions,
   Model,
   ModelDescription,
+  ModelFigures,
   ModelSummary,
   ModelTensor,
   Prediction,
@@ -52,6 +54,8 @@ export interface ConnectOptions {
 
 export interface LoadOptions extends CallOptions {
   readonly name: string;
+  /** Cores that a call may use, where the enclave's engine can; default: 1. */
+  readonly threads?: number;
 }
 
 export interface EnclaveConnection {
@@ -131,12 +135,13 @@ class Connection implements EnclaveConnection {
 
   async load(
     source: Uint8Array | Pick<ConvertResult, "model">,
-    {name, ...options}: LoadOptions,
+    {name, threads = 0, ...options}: LoadOptions,
   ): Promise<Model & ModelDescription> {
     const file = source instanceof Uint8Array ? source : source.model;
     const sha256 = Uint8Array.from(createHash("sha256").update(file).digest());
+    const start = {name, threads, size: BigInt(file.length), sha256};
     const {model} = await this.#call(options, ({models}, call) =>
-      models.uploadModel(uploadMessages(name, file, sha256), call),
+      models.uploadModel(uploadMessages(start, file), call),
     );
     return Object.assign(this.model(name), descriptionFrom(model));
   }
@@ -264,10 +269,8 @@ class Connection implements EnclaveConnection {
   }
 }
 
-async function* uploadMessages(name: string, file: Uint8Array, sha256: Uint8Array<ArrayBuffer>) {
-  yield create(UploadModelRequestSchema, {
-    part: {case: "start", value: {name, size: BigInt(file.length), sha256}},
-  });
+async function* uploadMessages(start: MessageInitShape<typeof UploadModelRequest_StartSchema>, file: Uint8Array) {
+  yield create(UploadModelRequestSchema, {part: {case: "start", value: start}});
   for (let offset = 0; offset < file.length; offset += chunkBytes) {
     const chunk = file.subarray(offset, offset + chunkBytes) as Uint8Array<ArrayBuffer>;
     yield create(UploadModelRequestSchema, {part: {case: "chunk", value: chunk}});
@@ -288,7 +291,20 @@ function descriptionFrom(model: ModelMessage | undefined): ModelDescription {
       outputs: outputs.map(tensorFrom),
       stateful,
     })),
+    ...(model.figures && {figures: figuresFrom(model.figures)}),
   };
+}
+
+function figuresFrom({
+  workers,
+  threads,
+  memoryBytes,
+  calls,
+  running,
+  waiting,
+  engineMs,
+}: NonNullable<ModelMessage["figures"]>): ModelFigures {
+  return {workers, threads, memoryBytes: Number(memoryBytes), calls: Number(calls), running, waiting, engineMs};
 }
 
 function tensorFrom({name, dataType, shape, quantization}: TensorSpec): ModelTensor {

@@ -17,6 +17,7 @@ export type {
   CallOptions,
   Model,
   ModelDescription,
+  ModelFigures,
   ModelSignature,
   ModelSummary,
   ModelTensor,

@@ -31,6 +31,23 @@ export interface ModelSummary {
 
 export interface ModelDescription extends ModelSummary {
   readonly signatures: readonly ModelSignature[];
+  /** Of `describe` alone. */
+  readonly figures?: ModelFigures;
+}
+
+/** A model's life in the enclave's memory. */
+export interface ModelFigures {
+  /** Workers that hold it; 0 while it is unloaded, until the next call. */
+  readonly workers: number;
+  readonly threads: number;
+  /** The file and what its workers hold. */
+  readonly memoryBytes: number;
+  /** Since it was uploaded. */
+  readonly calls: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** Computing time of all calls. */
+  readonly engineMs: number;
 }
 
 export interface CallOptions {

@@ -13,6 +13,12 @@ export interface EnclaveConfiguration {
   /** Of all model files together, those being uploaded included. */
   readonly modelBudgetBytes: number;
   readonly maxModels: number;
+  /** Of all model files and of what engine workers hold for them; idle models are unloaded to keep it. */
+  readonly memoryBudgetBytes: number;
+  /** Cores for computing; 0 for as many as the machine has. */
+  readonly workers: number;
+  /** Calls of one model that may wait for a worker. */
+  readonly maxWaitingCalls: number;
   /** Of one request message. */
   readonly maxMessageBytes: number;
   readonly maxConnections: number;
@@ -25,12 +31,17 @@ export interface EnclaveConfiguration {
   readonly quotesPerSecond: number;
   /** How long one prediction may take, whatever its caller allows. */
   readonly maxDeadlineMs: number;
+  /** Threads of each model, where the engine has threads. */
+  readonly modelThreads: number;
 }
 
 export const defaultConfiguration: EnclaveConfiguration = {
   maxModelBytes: 512 * 2 ** 20,
   modelBudgetBytes: 2 ** 30,
   maxModels: 64,
+  memoryBudgetBytes: 8 * 2 ** 30,
+  workers: 0,
+  maxWaitingCalls: 1024,
   maxMessageBytes: 256 * 2 ** 20,
   maxConnections: 256,
   maxStreamsPerConnection: 128,
@@ -39,17 +50,27 @@ export const defaultConfiguration: EnclaveConfiguration = {
   attestsPerConnection: 4,
   quotesPerSecond: 50,
   maxDeadlineMs: 600_000,
+  modelThreads: 1,
 };
 
-const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {sessionMs: maxSessionMs};
+const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {
+  sessionMs: maxSessionMs,
+  workers: 1024,
+  modelThreads: 64,
+};
+const floors: Partial<Record<keyof EnclaveConfiguration, number>> = {workers: 0};
 
-/** Fills in defaults. Throws `CONFIGURATION` for unknown members and for values that aren't positive whole numbers. */
+/** Fills in defaults. Throws `CONFIGURATION` for unknown members and for values that aren't whole numbers in their range. */
 export function parseConfiguration(given: Readonly<Record<string, unknown>>): EnclaveConfiguration {
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(defaultConfiguration, name)) throw new EnclaveError("CONFIGURATION", `${name} is not known`);
     const most = ceilings[name as keyof EnclaveConfiguration] ?? 2 ** 40;
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > most) {
-      throw new EnclaveError("CONFIGURATION", `${name} is ${String(value)}, expected a whole number from 1 to ${most}`);
+    const least = floors[name as keyof EnclaveConfiguration] ?? 1;
+    if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+      throw new EnclaveError(
+        "CONFIGURATION",
+        `${name} is ${String(value)}, expected a whole number from ${least} to ${most}`,
+      );
     }
   }
   return Object.freeze({...defaultConfiguration, ...given});

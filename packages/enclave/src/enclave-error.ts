@@ -58,6 +58,10 @@ export const enclaveErrors = {
     when: "There is no room for another model in the enclave's memory.",
     todo: "Delete a model, or start the enclave with a larger budget.",
   },
+  MODEL_BUSY: {
+    when: "As many calls as may wait for a model's workers wait already.",
+    todo: "Try again in a moment, or send fewer calls at once.",
+  },
   UPLOAD_ORDER: {
     when: "An upload doesn't begin with `start`, or has a second one.",
     todo: "Send name, size and SHA-256 first, then the file in chunks.",
@@ -77,6 +81,10 @@ export const enclaveErrors = {
   ARTEFACT_INVALID: {
     when: "The enclave's artefact or its manifest can't be read.",
     todo: "Build it again: npm run artefact -w packages/enclave.",
+  },
+  ENGINE_MISSING: {
+    when: "The native engine was asked for where it isn't installed or can't be isolated.",
+    todo: "`tf-trusted engine install native`, or take the wasm engine, which is always there.",
   },
   NODE_MISSING: {
     when: "The pinned Node.js of the enclave isn't installed for this platform.",

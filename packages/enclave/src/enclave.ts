@@ -46,11 +46,12 @@ export async function startEnclave(options: EnclaveOptions): Promise<RunningEncl
     receiptKey: encodeHex(receiptKey.subarray(-32)),
     startup: encodeHex(randomBytes(16)),
   };
+  const registry = new ModelRegistry(engine, configuration);
   const server = createRpcServer({
     configuration,
     identity,
     events,
-    registry: new ModelRegistry(engine, configuration),
+    registry,
     sessions: {
       configuration,
       quotes: new QuoteQueue(platform, configuration.quotesPerSecond),
@@ -73,6 +74,7 @@ export async function startEnclave(options: EnclaveOptions): Promise<RunningEncl
     stop: async () => {
       events({event: "stopping"});
       await server.close(graceMs);
+      registry.stop();
       await engine.close();
     },
   };

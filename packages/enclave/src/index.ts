@@ -14,6 +14,7 @@ export {
   defaultArtefact,
   type MeasureOptions,
   measureArtefact,
+  nativeParts,
 } from "./launch/artefact.ts";
 export {
   type EnclaveExit,
@@ -21,6 +22,13 @@ export {
   type LaunchOptions,
   launchEnclave,
 } from "./launch/launch.ts";
+export {
+  artefactWith,
+  type ChosenEngine,
+  chooseEngine,
+  type EngineChoice,
+  type EngineCircumstances,
+} from "./launch/native-artefact.ts";
 export {enclaveTarget, findEnclaveNode} from "./launch/node-binary.ts";
 export type {Platform, PlatformCapabilities} from "./platforms/platform.ts";
 export {makeTlsIdentity, type TlsIdentity} from "./session/tls-identity.ts";

@@ -32,6 +32,8 @@ export interface SignaturePlace {
 
 /** A model that passed; only such models are specialised and run. */
 export interface AdmittedModel {
+  /** The engine that it was admitted for. */
+  readonly engine: EngineName;
   readonly model: TfliteModel;
   readonly fileBytes: number;
   readonly signatures: readonly Signature[];
@@ -86,7 +88,7 @@ export function admitParsed(model: TfliteModel, fileBytes: number, limits: Limit
       stateful,
     };
   });
-  return {model, fileBytes, signatures, places};
+  return {engine, model, fileBytes, signatures, places};
 }
 
 function read(file: Uint8Array, limits: Limits): TfliteModel {

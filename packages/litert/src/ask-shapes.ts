@@ -118,6 +118,7 @@ export async function askShape(
     let bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
     if (!shape.includes(0)) {
       const prefix: AdmittedModel = {
+        engine: admitted.engine,
         fileBytes: admitted.fileBytes,
         model: {
           ...pruned(model, place.subgraph, [operand]),

@@ -19,82 +19,85 @@ import {
   goldenCalls,
   readCorpusFile,
 } from "./testing/corpus.ts";
-import {createWasmEngine} from "./wasm/engine.ts";
+import {describeEngines, type EngineKind} from "./testing/engines.ts";
 
-/** Files that run natively, and that this engine refuses: their reasons (specs/litert.md §1.4, §4). */
-const refusedCodes: Readonly<Record<string, string>> = {
-  "tflite/string_reshape": "UNSUPPORTED_TYPE",
-  "tflite/while_v2_growing": "DYNAMIC_OUTPUT",
+/** Files that LiteRT runs, and that an engine refuses: their reasons (specs/litert.md §1.4, §4). */
+const refusals: Readonly<Record<EngineKind["name"], Readonly<Record<string, string>>>> = {
+  wasm: {"tflite/string_reshape": "UNSUPPORTED_TYPE", "tflite/while_v2_growing": "DYNAMIC_OUTPUT"},
+  native: {"tflite/while_v2_growing": "DYNAMIC_OUTPUT"},
 };
 
-let engine: Engine;
-before(async () => {
-  engine = await createWasmEngine();
-});
-after(() => engine.close());
+describeEngines((kind) => {
+  const refusedCodes = refusals[kind.name];
+  let engine: Engine;
+  before(async () => {
+    engine = await kind.create();
+  });
+  after(() => engine.close());
 
-test("corpus: each file gives its golden or is refused with a reason", async (context) => {
-  if (corpusMissing !== undefined) return context.skip(corpusMissing);
-  const cases = corpusCases("tflite");
-  const witnessCase = cases.find(({id}) => id === "tflite/conv2d_same")!;
-  const witness = await engine.load(readCorpusFile(witnessCase.file));
-  const refused: string[] = [];
-  const wrong: string[] = [];
-  let right = 0;
-  let badRefused = 0;
-  for (const each of cases) {
-    const bytes = readCorpusFile(each.file);
-    const outcome = await runCase(each, bytes);
-    if (each.expect_error !== undefined) {
-      if (outcome instanceof LitertError) badRefused++;
-      else wrong.push(`${each.id}: ran, although ${each.expect_error}`);
-      await assertGolden(witness, witnessCase, `after ${each.id}`);
-    } else if (outcome instanceof LitertError) {
-      refused.push(`${each.id.slice("tflite/".length)} ${outcome.code}`);
-      if (outcome.code !== refusedCodes[each.id]) wrong.push(`${each.id}: refused with ${outcome.message}`);
-    } else if (outcome === undefined) right++;
-    else wrong.push(`${each.id}: ${outcome}`);
-  }
-  await witness.close();
-  console.log(
-    `tflite corpus (${engine.id}): ${right} right, ${refused.length} refused at admission (${refused.join(", ")}), ${badRefused} bad refused`,
-  );
-  assert.deepEqual(wrong, []);
-  assert.equal(refused.length, Object.keys(refusedCodes).length);
-  assert.equal(right + refused.length + badRefused, cases.length);
-});
+  test("corpus: each file gives its golden or is refused with a reason", async (context) => {
+    if (corpusMissing !== undefined) return context.skip(corpusMissing);
+    const cases = corpusCases("tflite");
+    const witnessCase = cases.find(({id}) => id === "tflite/conv2d_same")!;
+    const witness = await engine.load(readCorpusFile(witnessCase.file));
+    const refused: string[] = [];
+    const wrong: string[] = [];
+    let right = 0;
+    let badRefused = 0;
+    for (const each of cases) {
+      const bytes = readCorpusFile(each.file);
+      const outcome = await runCase(engine, each, bytes);
+      if (each.expect_error !== undefined) {
+        if (outcome instanceof LitertError) badRefused++;
+        else wrong.push(`${each.id}: ran, although ${each.expect_error}`);
+        await assertGolden(witness, witnessCase, `after ${each.id}`);
+      } else if (outcome instanceof LitertError) {
+        refused.push(`${each.id.slice("tflite/".length)} ${outcome.code}`);
+        if (outcome.code !== refusedCodes[each.id]) wrong.push(`${each.id}: refused with ${outcome.message}`);
+      } else if (outcome === undefined) right++;
+      else wrong.push(`${each.id}: ${outcome}`);
+    }
+    await witness.close();
+    console.log(
+      `tflite corpus (${engine.id}): ${right} right, ${refused.length} refused at admission (${refused.join(", ")}), ${badRefused} bad refused`,
+    );
+    assert.deepEqual(wrong, []);
+    assert.equal(refused.length, Object.keys(refusedCodes).length);
+    assert.equal(right + refused.length + badRefused, cases.length);
+  });
 
-test("corpus: models loaded side by side don't disturb each other", async (context) => {
-  if (corpusMissing !== undefined) return context.skip(corpusMissing);
-  const names = ["conv2d_same", "mlp", "squeezenet_int8", "text_lstm", "multi_signature", "unet"];
-  const cases = corpusCases("tflite").filter(({id}) => names.includes(id.slice("tflite/".length)));
-  const models = await Promise.all(cases.map(({file}) => engine.load(readCorpusFile(file))));
-  // Interleaved: every model runs while others do.
-  for (let round = 0; round < 3; round++) {
-    await Promise.all(models.map((model, index) => assertGolden(model, cases[index]!, `round ${round}`)));
-  }
-  await Promise.all(models.map((model) => model.close()));
-});
+  test("corpus: models loaded side by side don't disturb each other", async (context) => {
+    if (corpusMissing !== undefined) return context.skip(corpusMissing);
+    const names = ["conv2d_same", "mlp", "squeezenet_int8", "text_lstm", "multi_signature", "unet"];
+    const cases = corpusCases("tflite").filter(({id}) => names.includes(id.slice("tflite/".length)));
+    const models = await Promise.all(cases.map(({file}) => engine.load(readCorpusFile(file))));
+    // Interleaved: every model runs while others do.
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(models.map((model, index) => assertGolden(model, cases[index]!, `round ${round}`)));
+    }
+    await Promise.all(models.map((model) => model.close()));
+  });
 
-test("corpus: a batch gives what its rows give alone", async (context) => {
-  if (corpusMissing !== undefined) return context.skip(corpusMissing);
-  const tested: string[] = [];
-  for (const each of corpusCases("tflite")) {
-    if (each.expect_error !== undefined || each.id in refusedCodes) continue;
-    const bytes = readCorpusFile(each.file);
-    const [signature] = admitModel(bytes, defaultLimits, "wasm").signatures;
-    if (![...signature!.inputs, ...signature!.outputs].every(({shape}) => shape[0] === -1)) continue;
-    const model = await engine.load(bytes);
-    await assertBatches(model, each, goldenCalls(each)[0]!);
-    tested.push(each.id);
-    await model.close();
-  }
-  console.log(`tflite corpus: ${tested.length} dynamic files at batch sizes 1, 2, golden and twice golden`);
-  assert.ok(tested.length >= 20, `only ${tested.length} files have a batch dimension`);
+  test("corpus: a batch gives what its rows give alone", async (context) => {
+    if (corpusMissing !== undefined) return context.skip(corpusMissing);
+    const tested: string[] = [];
+    for (const each of corpusCases("tflite")) {
+      if (each.expect_error !== undefined || each.id in refusedCodes) continue;
+      const bytes = readCorpusFile(each.file);
+      const [signature] = admitModel(bytes, defaultLimits, kind.name).signatures;
+      if (![...signature!.inputs, ...signature!.outputs].every(({shape}) => shape[0] === -1)) continue;
+      const model = await engine.load(bytes);
+      await assertBatches(model, each, goldenCalls(each)[0]!);
+      tested.push(each.id);
+      await model.close();
+    }
+    console.log(`tflite corpus: ${tested.length} dynamic files at batch sizes 1, 2, golden and twice golden`);
+    assert.ok(tested.length >= 20, `only ${tested.length} files have a batch dimension`);
+  });
 });
 
 /** `undefined` if right, a text if wrong, the error if refused. */
-async function runCase(each: CorpusCase, bytes: Uint8Array): Promise<string | LitertError | undefined> {
+async function runCase(engine: Engine, each: CorpusCase, bytes: Uint8Array): Promise<string | LitertError | undefined> {
   let model: LoadedModel | undefined;
   try {
     model = await engine.load(bytes);

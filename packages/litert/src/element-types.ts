@@ -10,7 +10,7 @@ export interface ElementType {
   readonly bits: number;
 }
 
-/** What the WASM engine takes and gives. Strings, complex128, resources and variants it does not. */
+/** What both engines take and give. The native one takes strings, too; complex128, resources and variants neither. */
 export const elementTypes: Readonly<Partial<Record<DType, ElementType>>> = {
   float32: {code: 1, bits: 32},
   int32: {code: 2, bits: 32},
@@ -28,6 +28,14 @@ export const elementTypes: Readonly<Partial<Record<DType, ElementType>>> = {
   int4: {code: 18, bits: 4},
   bfloat16: {code: 19, bits: 16},
 };
+
+/** Elements without a size: a tensor of them is one block in TFLite's packing. */
+export const stringType: ElementType = {code: 5, bits: 0};
+
+/** For what admission lets through. */
+export function typeInEngine(dtype: DType): ElementType {
+  return elementTypes[dtype] ?? stringType;
+}
 
 /** Bytes of `elements` elements in the engine's memory; int4 lies two to a byte. */
 export function engineBytes(type: ElementType, elements: number): number {

@@ -64,7 +64,10 @@ export interface Engine {
     readonly profile: boolean;
     readonly maxModelBytes: number;
   };
-  /** Admits, specialises and compiles. The bytes are not kept by reference after the promise settles. */
+  /**
+   * Admits, specialises and compiles. The bytes are not kept by reference after the promise settles, unless they are the
+   * whole of a SharedArrayBuffer: that is used as it is, must not change before the model is closed, and is not wiped.
+   */
   load(model: Uint8Array, options?: LoadOptions): Promise<LoadedModel>;
   /** Closes every model and worker. */
   close(): Promise<void>;
@@ -72,6 +75,8 @@ export interface Engine {
 
 export interface LoadedModel {
   readonly signatures: readonly Signature[];
+  /** What its worker held at its last answer, the file not counted; absent where the engine can't tell. */
+  readonly memoryBytes?: number | undefined;
   /**
    * Checks names, dtypes, shapes and sizes exactly, specialises to the given shapes, runs. Calls are queued, one at a
    * time a model. Throws `LitertError`.

@@ -59,7 +59,7 @@ export async function fixCall(
       const inference = infer(known, index, inputs, values);
       const graph = known.model.subgraphs[known.places[index]!.subgraph]!;
       if (!graph.outputs.some((tensor) => isDynamic(inference.tensors[tensor]!))) break;
-      checkMemory(inferredBytes(known.model, known.places[index]!.subgraph, inference), known.fileBytes, limits);
+      checkMemory(inferredBytes(known.model, known.places[index]!.subgraph, inference), known, limits);
       const next = await askShape(known, index, inputs, inference, ask, limits, asked);
       if (next === undefined) break;
       known = next;
@@ -78,12 +78,12 @@ async function fixKnown(
   limits: Limits,
   values: readonly (Value | undefined)[],
 ): Promise<FixedFile> {
-  const {model, places, signatures, fileBytes} = admitted;
+  const {model, places, signatures} = admitted;
   const place = places[index]!;
   const graph = model.subgraphs[place.subgraph]!;
   const specs = signatures[index]!.outputs;
   const inference = infer(admitted, index, inputs, values);
-  checkMemory(inferredBytes(model, place.subgraph, inference), fileBytes, limits);
+  checkMemory(inferredBytes(model, place.subgraph, inference), admitted, limits);
   const inferred = place.outputs.map((tensor) => inference.outputs[graph.outputs.indexOf(tensor)]!);
   inferred.forEach((shape, at) => {
     if (!isDynamic(shape)) checkDeclared(shape, specs[at]!.shape, specs[at]!.name);

@@ -2,8 +2,8 @@
  * The inputs of a call, checked exactly against the signature before anything else sees them: the engine itself compares
  * neither dtypes nor sizes (specs/litert.md T6). All problems of a call are told at once.
  */
-import {dtypes, Tensor} from "@tf-trusted/tensor";
-import {elementTypes, engineBytes, packInt4} from "./element-types.ts";
+import {dtypes, Tensor, TensorError} from "@tf-trusted/tensor";
+import {packInt4} from "./element-types.ts";
 import type {Limits, Signature, TensorSpec} from "./engine.ts";
 import {LitertError} from "./litert-error.ts";
 
@@ -63,11 +63,21 @@ function inputProblem(spec: TensorSpec, tensor: Tensor | undefined): string | un
   const fits = shape.length === spec.shape.length && shape.every((dim, axis) => dimFits(dim, spec.shape[axis]!));
   if (!fits) return `found shape [${shape.join(", ")}], expected [${spec.shape.join(", ")}] (-1: 1 or more)`;
   // A tensor is a view of memory that others may have changed, detached or shrunk since it was made.
+  if (dtype === "string") return stringProblem(bytes, shape);
   const elements = shape.reduce((product, dim) => product * dim, 1);
   const expected = elements * (dtypes[dtype].bytes ?? 0);
   if (bytes.length !== expected) return `found ${bytes.length} bytes, expected ${expected}`;
   if (dtype === "bool" && bytes.some((byte) => byte > 1)) return "a bool is neither 0 nor 1";
   return undefined;
+}
+
+function stringProblem(bytes: Uint8Array, shape: readonly number[]): string | undefined {
+  try {
+    new Tensor("string", shape, bytes);
+    return undefined;
+  } catch (error) {
+    return error instanceof TensorError ? error.message : "its bytes can't be read";
+  }
 }
 
 /** No kernel was made for tensors without elements; a model that declares such a size gets it, a call may not ask. */
@@ -84,12 +94,4 @@ function copy(bytes: Uint8Array, allocate: (bytes: number) => Uint8Array<ArrayBu
 
 function shorten(name: string): string {
   return name.length <= 100 ? name : `${name.slice(0, 100)}…`;
-}
-
-/** Bytes that a tensor takes in the engine. */
-export function bytesInEngine({dtype}: Pick<TensorSpec, "dtype">, shape: readonly number[]): number {
-  return engineBytes(
-    elementTypes[dtype]!,
-    shape.reduce((product, dim) => product * dim, 1),
-  );
 }

@@ -1,18 +1,26 @@
 /** How much a model may claim, by default. */
+import type {EngineName} from "@tf-trusted/tflite";
 import type {Limits} from "./engine.ts";
 
 /**
- * A WASM heap ends at 2 GiB and holds the file, XNNPACK's packed copy of the weights, and the tensors; beyond 1.9 GB
- * allocations fail in the middle of a run (specs/litert.md §3.7).
+ * What an engine has for a model and its tensors, and how often it holds the file. A WASM heap ends at 2 GiB and holds
+ * file and packed weights; beyond 1.9 GB allocations fail in the middle of a run (specs/litert.md §3.7). A process of the
+ * native engine holds the file as it came, as specialised, and packed; its limit is `nativeMemoryBytes`.
  */
-export const wasmHeapBudget = 1_900_000_000;
+export const heapBudgets: Readonly<Record<EngineName, {readonly copies: number; readonly bytes: number}>> = {
+  wasm: {copies: 2, bytes: 1_900_000_000},
+  native: {copies: 3, bytes: 3_600_000_000},
+};
+
+/** What a process of the native engine may allocate altogether, Node.js included, unless the engine is told otherwise. */
+export const nativeMemoryBytes: number = 2 ** 32;
 
 /** All compiled shapes of one model together may hold this much heap; the least recently used go first. */
 export const compiledHeapBudget = 2 ** 31;
 
 export const defaultLimits: Limits = {
-  maxModelBytes: wasmHeapBudget / 2,
-  maxTensorBytes: wasmHeapBudget,
+  maxModelBytes: heapBudgets.wasm.bytes / heapBudgets.wasm.copies,
+  maxTensorBytes: heapBudgets.wasm.bytes,
   maxTensors: 200_000,
   maxOperators: 100_000,
   maxSubgraphs: 1_000,

@@ -4,13 +4,13 @@
  */
 import {checkKernels, type Inference, type Shapes, specialiseModel, writeModel} from "@tf-trusted/tflite";
 import {type AdmittedModel, computedBytes, fromTflite, refuseFindings} from "./admission.ts";
-import {elementTypes} from "./element-types.ts";
+import {typeInEngine} from "./element-types.ts";
 import type {Limits, TensorSpec} from "./engine.ts";
-import {wasmHeapBudget} from "./limits.ts";
+import type {FixedSignature, FixedTensor} from "./instance.ts";
+import {heapBudgets} from "./limits.ts";
 import {LitertError} from "./litert-error.ts";
 import {ownOutputs} from "./own-outputs.ts";
 import {settleShapes} from "./settle-shapes.ts";
-import type {FixedSignature, FixedTensor} from "./wasm/instance.ts";
 import {withoutEmpty} from "./without-empty.ts";
 
 /** A file that may be compiled. `signatures[i]` is absent where signature i keeps dimensions open in it. */
@@ -68,7 +68,7 @@ export function fixShapes(
     const {model: settledModel, delayed} = ownOutputs(withoutEmpty(settledShapes, called), called);
     // Kernels' known faults depend on shapes (broadcasting), so they are looked for only here.
     refuseFindings(checkKernels(settledModel));
-    checkMemory(computedBytes(settledModel), admitted.fileBytes, limits);
+    checkMemory(computedBytes(settledModel), admitted, limits);
     return {
       file: writeModel(settledModel),
       reusable: settled,
@@ -95,16 +95,22 @@ function fixedSubgraphs({places, signatures}: AdmittedModel, index: number): Rea
   return new Set(places.flatMap(({subgraph}, at) => (at === index || isFixed(signatures[at]!) ? [subgraph] : [])));
 }
 
-/** Throws `TOO_LARGE`. The heap holds the file twice, XNNPACK packs the weights anew (specs/litert.md §3.7). */
-export function checkMemory(tensorBytes: number, fileBytes: number, limits: Limits): void {
+/** Throws `TOO_LARGE` where the tensors pass the limit, or all that the engine holds passes what it has (`limits.ts`). */
+export function checkMemory(
+  tensorBytes: number,
+  {engine, fileBytes}: Pick<AdmittedModel, "engine" | "fileBytes">,
+  limits: Limits,
+): void {
   if (tensorBytes > limits.maxTensorBytes) {
     throw new LitertError("TOO_LARGE", `the tensors take ${tensorBytes} bytes; the limit is ${limits.maxTensorBytes}`);
   }
-  const heap = 2 * fileBytes + tensorBytes;
-  if (heap > wasmHeapBudget) {
+  const {copies, bytes} = heapBudgets[engine];
+  const heap = copies * fileBytes + tensorBytes;
+  if (heap > bytes) {
     throw new LitertError(
       "TOO_LARGE",
-      `the model (${fileBytes} bytes, held twice) and its tensors (${tensorBytes}) take ${heap} bytes; the WASM engine has ${wasmHeapBudget}`,
+      `the model (${fileBytes} bytes, held ${copies} times) and its tensors (${tensorBytes}) take ${heap} bytes; ` +
+        `the ${engine} engine has ${bytes}`,
     );
   }
 }
@@ -116,6 +122,6 @@ function fixedSignature(
   outputShapes: Shapes,
 ): FixedSignature {
   const fix = (specs: readonly TensorSpec[], shapes: Shapes): readonly FixedTensor[] =>
-    specs.map(({name, dtype}, at) => ({name, type: elementTypes[dtype]!, dims: shapes[at]!}));
+    specs.map(({name, dtype}, at) => ({name, type: typeInEngine(dtype), dims: shapes[at]!}));
   return {...file, inputs: fix(inputs, inputShapes), outputs: fix(outputs, outputShapes)};
 }

@@ -5,9 +5,9 @@
  */
 import type {TfliteModel} from "@tf-trusted/tflite";
 import {elementTypes} from "./element-types.ts";
+import type {FixedSignature, FixedTensor} from "./instance.ts";
 import {LitertError} from "./litert-error.ts";
 import {pruned, withGraph} from "./pruned.ts";
-import type {FixedSignature, FixedTensor} from "./wasm/instance.ts";
 
 /** Operators that look at the shape of a tensor only. */
 export const shapeReaders: ReadonlySet<string> = new Set(["SHAPE", "RANK"]);

@@ -37,6 +37,7 @@ const rows: readonly (readonly [prefix: string, grpc: GrpcCodeName])[] = [
   ["MODEL_UNKNOWN", "NOT_FOUND"],
   ["MODEL_NAME", "INVALID_ARGUMENT"],
   ["MODEL_BUDGET", "RESOURCE_EXHAUSTED"],
+  ["MODEL_BUSY", "RESOURCE_EXHAUSTED"],
   ["MODEL_SIGNATURE", "INVALID_ARGUMENT"],
   ["UPLOAD_ORDER", "INVALID_ARGUMENT"],
   ["UPLOAD_SIZE", "INVALID_ARGUMENT"],

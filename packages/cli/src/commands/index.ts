@@ -12,6 +12,8 @@ const loaders: Readonly<Record<string, () => Promise<Command>>> = {
   convert: async () => (await import("./convert.ts")).convertCommand,
   inspect: async () => (await import("./inspect.ts")).inspectCommand,
   bench: async () => (await import("./bench.ts")).benchCommand,
+  "engine install": async () => (await import("./engine/install.ts")).engineInstallCommand,
+  "engine list": async () => (await import("./engine/list.ts")).engineListCommand,
   "enclave measure": async () => (await import("./enclave/measure.ts")).enclaveMeasureCommand,
   "quote inspect": async () => (await import("./quote/inspect.ts")).quoteInspectCommand,
   "policy init": async () => (await import("./policy/init.ts")).policyInitCommand,

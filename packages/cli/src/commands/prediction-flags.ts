@@ -1,12 +1,26 @@
 /** Flags that `run` and `bench` share, and what they do with them. */
 import {basename, extname} from "node:path";
-import {parseAddress, parseShapeRequest, parseTags, wholeNumber} from "../arguments.ts";
+import {oneOf, parseAddress, parseShapeRequest, parseTags, wholeNumber} from "../arguments.ts";
 import type {Phase} from "../benchmark/write-traces.ts";
 import {CliError} from "../cli-error.ts";
 import {collateralFlags} from "../collateral-flags.ts";
 import type {Flags, FlagValues} from "../command.ts";
 import {readInputFile} from "../files.ts";
 import type {InputFile} from "../model/prepare-inputs.ts";
+
+/** For whatever starts an enclave on this machine. */
+export const engineFlags = {
+  engine: {
+    value: "auto|wasm|native",
+    parse: oneOf("auto", "wasm", "native"),
+    help: "what computes; auto: native where it is installed. The measurement says which",
+    byDefault: "auto",
+  },
+} as const satisfies Flags;
+
+export const threadsFlag = {
+  threads: {value: "N", parse: wholeNumber(1, 64), help: "threads of a model, with the native engine", byDefault: "1"},
+} as const satisfies Flags;
 
 export const serverFlags = {
   server: {
@@ -17,6 +31,8 @@ export const serverFlags = {
   },
   policy: {value: "FILE", help: "what the server's enclave has to satisfy; needed with --server"},
   ...collateralFlags,
+  ...engineFlags,
+  ...threadsFlag,
 } as const satisfies Flags;
 
 export const inputFlags = {
@@ -67,7 +83,10 @@ export const defaultIterations = 100;
 export const defaultTraceFolder = "traces";
 
 /** Throws `CLI_POLICY_NEEDED` and `CLI_USAGE` before anything else is done. */
-export function checkServerFlags({server, policy}: FlagValues<typeof serverFlags>): void {
+export function checkServerFlags({server, policy, engine, threads}: FlagValues<typeof serverFlags>): void {
+  if (server !== undefined && (engine !== undefined || threads !== undefined)) {
+    throw new CliError("CLI_USAGE", "--engine and --threads are for an enclave started here; a server has its own");
+  }
   if (server !== undefined && policy === undefined) {
     throw new CliError(
       "CLI_POLICY_NEEDED",

@@ -1,15 +1,17 @@
 /** `tf-trusted serve`: an enclave for others to call, until Ctrl-C. */
 import {join} from "node:path";
 import {simulatedTees} from "@tf-trusted/attestation";
-import type {EnclaveEvent} from "@tf-trusted/enclave";
+import type {ChosenEngine, EnclaveEvent} from "@tf-trusted/enclave";
 import {defaultPort, oneOf, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
 import {type Context, defineCommand, type Flags} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
 import {writeOutputFile} from "../files.ts";
+import {launchWishes} from "../open-session.ts";
 import {formatJson} from "../render/json.ts";
 import type {Style} from "../render/style.ts";
 import {openSimulatedMachine} from "../simulated-state.ts";
+import {engineFlags, threadsFlag} from "./prediction-flags.ts";
 
 const platforms = ["auto", "simulated", "gramine", "tdx", "snp"] as const;
 
@@ -23,6 +25,8 @@ const flags = {
     help: "what the simulated platform plays",
     byDefault: "sgx, or what --state keeps",
   },
+  ...engineFlags,
+  ...threadsFlag,
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
   "collateral-port": {
     value: "PORT",
@@ -50,6 +54,8 @@ export const serveCommand = defineCommand({
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
     const {launchSimulated, serveSimulatedCollateral} = await import("@tf-trusted/client");
+    const {chooseEngine} = await import("@tf-trusted/enclave");
+    const chosen = chooseEngine(args.engine ?? "auto");
     const platform = await openSimulatedMachine(args.state, args.tee);
     const servicePort = args["collateral-port"];
     const service =
@@ -57,6 +63,7 @@ export const serveCommand = defineCommand({
     const enclave = await launchSimulated({
       platform,
       carryCollateral: service === undefined,
+      ...launchWishes(chosen.engine, args.threads),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
@@ -73,13 +80,14 @@ export const serveCommand = defineCommand({
       const text = `${formatJson(policy as never)}\n`;
       const path = args["policy-file"] ?? (args.state === undefined ? undefined : join(args.state, "policy.json"));
       if (path !== undefined) await writeOutputFile(path, text);
-      if (!json) showBanner(context, enclave.address, path, collateral, process.altered);
+      if (!json) showBanner(context, enclave.address, chosen, path, collateral, process.altered);
       if (path === undefined || json) {
         await print({
           json: {
             address: enclave.address,
             platform: "simulated",
             tee: platform.tee,
+            engine: chosen.engine,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,
@@ -109,6 +117,7 @@ function refusePlatform(platform: (typeof platforms)[number]): void {
 function showBanner(
   {note, noteStyle: style}: Context,
   address: string,
+  {engine, reason}: ChosenEngine,
   policyPath: string | undefined,
   collateral: string | undefined,
   altered: readonly string[],
@@ -129,6 +138,7 @@ function showBanner(
       policyPath === undefined
         ? "  policy     on standard output; callers save it as policy.json"
         : `  policy     ${style.bold(policyPath)}`,
+      `  engine     ${engine}${reason === undefined ? "" : style.dim(` (${reason})`)}`,
       `  verify     tf-trusted attest ${address} --policy ${policy}`,
       `  predict    tf-trusted run --server ${address} --policy ${policy} --model-file M --input-file X.npy`,
       `  stop       Ctrl-C`,

@@ -66,8 +66,16 @@ export const nodeArguments = [
   `{artefact}/${entryName}`,
 ] as const;
 
+/** The same where models compute in processes of their own (the native engine), which start themselves no others. */
+export const nativeNodeArguments = nodeArguments.map((argument) =>
+  argument === "--allow-worker" ? "--allow-child-process" : argument,
+);
+
 /** Where `npm run artefact` puts it. */
 export const defaultArtefact: string = fileURLToPath(new URL("../artefact", import.meta.url));
+
+/** And the one of the native engine, all but the library, which its manifest names (`native-artefact.ts`). */
+export const nativeParts: string = fileURLToPath(new URL("../artefact-native", import.meta.url));
 
 /** Reads and hashes everything. Throws `ARTEFACT_INVALID`, `NODE_MISSING`. */
 export async function measureArtefact(

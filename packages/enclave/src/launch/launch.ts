@@ -13,15 +13,18 @@ import {tsmFolder} from "../platforms/configfs-tsm.ts";
 import {systemFiles} from "../platforms/device-files.ts";
 import type {GuestKind} from "../platforms/guest.ts";
 import {extendRtmr3} from "../platforms/tdx-rtmr.ts";
-import {type ArtefactMeasurement, defaultArtefact, encodeManifest, entryName, measureArtefact} from "./artefact.ts";
+import {type ArtefactMeasurement, encodeManifest, entryName, measureArtefact} from "./artefact.ts";
 import {type EnclaveProcess, startProcess} from "./enclave-process.ts";
+import {artefactWith, chooseEngine, type EngineChoice} from "./native-artefact.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
 export interface LaunchOptions {
   /** The simulated machine (its keys, and so the root that a policy has to name), or the kind of guest that this is. */
   readonly platform: SimulatedMachine | GuestKind;
-  /** Folder of the artefact; default: the one built with this package. */
+  /** Folder of the artefact; default: the one built with this package for the engine. */
   readonly artefact?: string;
+  /** Which engine it computes with; default: `wasm`. `auto`: the native one where it is installed. */
+  readonly engine?: EngineChoice;
   /** Path of Node.js; default: the pinned one. */
   readonly node?: string;
   /** Default: 127.0.0.1. */
@@ -69,7 +72,9 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
   const {platform, host = "127.0.0.1", onEvent, onExit, carryCollateral = true} = options;
   const configuration: Readonly<Record<string, unknown>> = {...options.configuration};
   parseConfiguration(configuration);
-  const folder = await realFolder(options.artefact ?? defaultArtefact);
+  const folder = await realFolder(
+    options.artefact ?? (await artefactWith(chooseEngine(options.engine ?? "wasm").engine)),
+  );
   const node = options.node ?? findEnclaveNode();
   let stopping = false;
   let port = options.port ?? 0;

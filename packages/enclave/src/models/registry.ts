@@ -2,11 +2,14 @@
  * The models in memory, by name. A model is replaced in one step once its successor is ready; calls under way finish with
  * the one they began with, which is closed after the last of them.
  */
-import type {Engine, LoadedModel, RunOptions, RunResult, Signature} from "@tf-trusted/litert";
+import {availableParallelism} from "node:os";
+import type {Engine, RunOptions, RunResult, Signature} from "@tf-trusted/litert";
 import type {UploadModelRequest} from "@tf-trusted/protocol";
 import type {Tensor} from "@tf-trusted/tensor";
 import type {EnclaveConfiguration} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
+import type {ModelPool, PoolFigures} from "../scheduler/model-pool.ts";
+import {Scheduler} from "../scheduler/scheduler.ts";
 import {checkModelName, parseStart, receiveChunks} from "./upload.ts";
 
 export interface ModelInfo {
@@ -21,11 +24,12 @@ export interface PredictionCall extends RunOptions {
   /** May be empty where there is one, or `serving_default`. */
   readonly signature: string;
   readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly deadlineMs: number;
 }
 
 interface Entry {
   readonly info: ModelInfo;
-  readonly loaded: LoadedModel;
+  readonly pool: ModelPool;
   calls: number;
   retired: boolean;
 }
@@ -33,6 +37,7 @@ interface Entry {
 export class ModelRegistry {
   readonly #engine: Engine;
   readonly #configuration: EnclaveConfiguration;
+  readonly #scheduler: Scheduler;
   readonly #entries = new Map<string, Entry>();
   /** Bytes of all files in memory: loaded, being uploaded, and retired ones with calls under way. */
   #usedBytes = 0;
@@ -41,6 +46,11 @@ export class ModelRegistry {
   constructor(engine: Engine, configuration: EnclaveConfiguration) {
     this.#engine = engine;
     this.#configuration = configuration;
+    this.#scheduler = new Scheduler(engine, {
+      cores: configuration.workers === 0 ? availableParallelism() : configuration.workers,
+      maxWaiting: configuration.maxWaitingCalls,
+      memoryBytes: configuration.memoryBudgetBytes,
+    });
   }
 
   get count(): number {
@@ -52,8 +62,14 @@ export class ModelRegistry {
   }
 
   /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`. */
-  describe(name: string): ModelInfo {
-    return this.#entry(name).info;
+  describe(name: string): ModelInfo & {readonly figures: PoolFigures} {
+    const {info, pool} = this.#entry(name);
+    return {...info, figures: pool.figures};
+  }
+
+  /** After the last call. The models end with their engine. */
+  stop(): void {
+    this.#scheduler.stop();
   }
 
   /**
@@ -65,7 +81,7 @@ export class ModelRegistry {
     const iterator = messages[Symbol.asyncIterator]();
     const first = await iterator.next();
     const start = parseStart(first.done ? undefined : first.value, Math.min(maxModelBytes, this.#engineLimit));
-    const {name, size, sha256} = start;
+    const {name, size, sha256, threads} = start;
     if (this.#usedBytes + size > modelBudgetBytes) {
       throw new EnclaveError(
         "MODEL_BUDGET",
@@ -80,11 +96,10 @@ export class ModelRegistry {
     this.#uploads++;
     try {
       const file = await receiveChunks(start, iterator);
-      const loaded = await this.#engine.load(file, {signal});
-      file.fill(0);
-      const info = {name, size, sha256: Uint8Array.from(sha256), signatures: loaded.signatures};
+      const pool = await this.#scheduler.load(file, {signal, threads: threads || this.#configuration.modelThreads});
+      const info = {name, size, sha256: Uint8Array.from(sha256), signatures: pool.signatures};
       const previous = this.#entries.get(name);
-      this.#entries.set(name, {info, loaded, calls: 0, retired: false});
+      this.#entries.set(name, {info, pool, calls: 0, retired: false});
       if (previous) await this.#retire(previous);
       return info;
     } catch (error) {
@@ -102,7 +117,7 @@ export class ModelRegistry {
     await this.#retire(entry);
   }
 
-  /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`, `MODEL_SIGNATURE`, and `LitertError`. */
+  /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`, `MODEL_SIGNATURE`, `MODEL_BUSY`, and `LitertError`. */
   async predict({
     model,
     signature,
@@ -113,7 +128,7 @@ export class ModelRegistry {
     const name = chooseSignature(entry.info, signature);
     entry.calls++;
     try {
-      return {...(await entry.loaded.run(name, inputs, options)), info: entry.info};
+      return {...(await this.#scheduler.run(entry.pool, {signature: name, inputs, ...options})), info: entry.info};
     } finally {
       entry.calls--;
       if (entry.retired && entry.calls === 0) await this.#close(entry);
@@ -136,9 +151,9 @@ export class ModelRegistry {
     if (entry.calls === 0) await this.#close(entry);
   }
 
-  async #close({loaded, info}: Entry): Promise<void> {
+  async #close({pool, info}: Entry): Promise<void> {
     try {
-      await loaded.close();
+      await this.#scheduler.close(pool);
     } finally {
       this.#usedBytes -= info.size;
     }

@@ -9,6 +9,8 @@ export interface UploadStart {
   readonly name: string;
   readonly size: number;
   readonly sha256: Uint8Array;
+  /** Cores for a call; 0 where the caller says nothing. */
+  readonly threads: number;
 }
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -18,7 +20,7 @@ export function parseStart(message: UploadModelRequest | undefined, maxBytes: nu
   if (message?.part.case !== "start") {
     throw new EnclaveError("UPLOAD_ORDER", `found ${message?.part.case ?? "nothing"}, expected start first`);
   }
-  const {name, size, sha256} = message.part.value;
+  const {name, size, sha256, threads} = message.part.value;
   checkModelName(name);
   if (size < 1n || size > BigInt(maxBytes)) {
     throw new EnclaveError("UPLOAD_SIZE", `the declared size is ${size} bytes, expected 1 to ${maxBytes}`);
@@ -26,7 +28,7 @@ export function parseStart(message: UploadModelRequest | undefined, maxBytes: nu
   if (sha256.length !== 32) {
     throw new EnclaveError("UPLOAD_DIGEST", `the declared SHA-256 has ${sha256.length} bytes, expected 32`);
   }
-  return {name, size: Number(size), sha256};
+  return {name, size: Number(size), sha256, threads};
 }
 
 /** Throws `MODEL_NAME`. */
@@ -38,12 +40,12 @@ export function checkModelName(name: string): void {
   );
 }
 
-/** The chunks, as one file. Throws `UPLOAD_ORDER`, `UPLOAD_SIZE`, `UPLOAD_DIGEST`. */
+/** The chunks, as one file in memory that workers can share. Throws `UPLOAD_ORDER`, `UPLOAD_SIZE`, `UPLOAD_DIGEST`. */
 export async function receiveChunks(
   {size, sha256}: UploadStart,
   messages: AsyncIterator<UploadModelRequest>,
 ): Promise<Uint8Array> {
-  const file = new Uint8Array(size);
+  const file = new Uint8Array(new SharedArrayBuffer(size));
   const hash = createHash("sha256");
   let received = 0;
   for (;;) {

@@ -11,6 +11,7 @@ import {
   evidenceToMessage,
   ListModelsResponseSchema,
   type Model,
+  Model_FiguresSchema,
   ModelSchema,
   ModelService,
   type ModelSummary,
@@ -83,7 +84,7 @@ export function addServices(router: ConnectRouter, {configuration, registry, eve
       listModels: (_, context) =>
         answer(context, () => create(ListModelsResponseSchema, {models: registry.list().map(summaryMessage)})),
       describeModel: ({name}, context) =>
-        answer(context, () => create(DescribeModelResponseSchema, {model: modelMessage(registry.describe(name))})),
+        answer(context, () => create(DescribeModelResponseSchema, {model: describedMessage(registry.describe(name))})),
       deleteModel: ({name}, context) =>
         answer(context, async () => {
           await registry.delete(name);
@@ -112,6 +113,12 @@ function summaryMessage({name, size, sha256}: ModelInfo): ModelSummary {
 
 function modelMessage(info: ModelInfo): Model {
   return create(ModelSchema, {summary: summaryMessage(info), signatures: info.signatures.map(signatureMessage)});
+}
+
+function describedMessage({figures, ...info}: ReturnType<ModelRegistry["describe"]>): Model {
+  const {memoryBytes, calls} = figures;
+  const message = {...figures, memoryBytes: BigInt(memoryBytes), calls: BigInt(calls)};
+  return {...modelMessage(info), figures: create(Model_FiguresSchema, message)};
 }
 
 function signatureMessage({name, inputs, outputs, stateful}: Signature): SignatureMessage {

@@ -15,7 +15,7 @@ export async function startAlone(
 ): Promise<void> {
   const {host, port, configuration} = args;
   const platform = await openPlatform(args.platform, surroundings);
-  const engine = await openEngine(artefact);
+  const engine = await openEngine(artefact, configuration);
   const enclave = await startEnclave({engine, platform, configuration, host, port, events});
   let stopping = false;
   process.on("SIGTERM", () => {

@@ -38,7 +38,7 @@ export function startWithLauncher(artefact: URL, surroundings: Surroundings, eve
         const {host, port} = message;
         const platform = await open(message.platform, message.measurement);
         const configuration = parseConfiguration(message.configuration);
-        const engine = await openEngine(artefact);
+        const engine = await openEngine(artefact, configuration);
         enclave = await startEnclave({engine, platform, configuration, host, port, events});
         channel.send({kind: "ready", port: enclave.port, measurement: platform.measurement()});
         break;

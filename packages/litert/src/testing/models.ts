@@ -95,12 +95,13 @@ const activation = {fusedActivationFunction: "NONE"};
 const binaryOptions: Readonly<Record<string, readonly [string, Options]>> = {
   ADD: ["AddOptions", {...activation, potScaleInt16: true}],
   DIV: ["DivOptions", activation],
+  SUB: ["SubOptions", {...activation, potScaleInt16: true}],
   LESS: ["LessOptions", {}],
 };
 
 /** `y = x op c`; x of `shape`, c the second input or, given as four-byte elements, a constant. */
 export function binaryModel(
-  op: "ADD" | "DIV",
+  op: "ADD" | "DIV" | "SUB",
   type: "float32" | "int32",
   shape: Shape,
   second?: Uint8Array,

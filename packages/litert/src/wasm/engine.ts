@@ -2,9 +2,10 @@
 import type {Engine, Limits, LoadedModel, LoadOptions} from "../engine.ts";
 import {defaultLimits, defaultLoadDeadlineMs} from "../limits.ts";
 import {LitertError} from "../litert-error.ts";
+import {selfTest} from "../self-test.ts";
+import {ServedModel} from "../served-model.ts";
 import {type Blobs, type EngineFiles, installedFiles, loadBlobs, runtimeVersion} from "./blobs.ts";
-import {WasmModel} from "./loaded-model.ts";
-import {selfTest} from "./self-test.ts";
+import {ModelWorker} from "./model-worker.ts";
 
 export interface WasmEngineOptions {
   /** Default: the files of the installed packages. */
@@ -61,13 +62,20 @@ class WasmEngine implements Engine {
     if (model.length > limits.maxModelBytes) {
       throw new LitertError("TOO_LARGE", `the model has ${model.length} bytes; the limit is ${limits.maxModelBytes}`);
     }
-    const file = new SharedArrayBuffer(model.length);
-    new Uint8Array(file).set(model);
-    const loaded = await WasmModel.load(
-      this.#files.worker,
-      {glue: this.#blobs.glue, module: this.#blobs.module, file, limits},
+    const shared = wholeShared(model);
+    const file = shared ?? copyShared(model);
+    const {glue, module} = this.#blobs;
+    let loaded: LoadedModel | undefined;
+    loaded = await ServedModel.load(
+      {
+        startWorker: () => new ModelWorker(this.#files.worker, {glue, module, file, limits}),
+        limits,
+        onClose: () => {
+          if (shared === undefined) new Uint8Array(file).fill(0);
+          if (loaded !== undefined) this.#models.delete(loaded);
+        },
+      },
       {endsAt: performance.now() + deadlineMs, signal},
-      () => this.#models.delete(loaded),
     );
     this.#models.add(loaded);
     if (this.#closed) {
@@ -81,4 +89,14 @@ class WasmEngine implements Engine {
     this.#closed = true;
     await Promise.all([...this.#models].map((model) => model.close()));
   }
+}
+
+function wholeShared({buffer, length}: Uint8Array): SharedArrayBuffer | undefined {
+  return buffer instanceof SharedArrayBuffer && buffer.byteLength === length ? buffer : undefined;
+}
+
+function copyShared(bytes: Uint8Array): SharedArrayBuffer {
+  const shared = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(shared).set(bytes);
+  return shared;
 }

@@ -7,32 +7,27 @@
  */
 import nodeCrypto from "node:crypto";
 import {compileFunction} from "node:vm";
-import {type ElementType, engineBytes} from "../element-types.ts";
+import {
+  type FixedSignature,
+  type FixedTensor,
+  fixedBytes,
+  type Instance,
+  type InstanceMaker,
+  type InstanceRun,
+  meaningOf,
+  orderSignatures,
+  type SignatureOrder,
+} from "../instance.ts";
 import {LitertError, type LitertErrorCode} from "../litert-error.ts";
-import type {Handle, LitertModule, ModuleFactory, RawCompiledModel, TensorBuffer, Vector} from "./litert-module.ts";
-
-/** A tensor as the engine is to see it: fixed dimensions, elements as in its memory. */
-export interface FixedTensor {
-  readonly name: string;
-  readonly type: ElementType;
-  readonly dims: readonly number[];
-}
-
-/** A signature of a specialised file. */
-export interface FixedSignature {
-  /** Key in the file; `undefined` for a file without signatures. */
-  readonly key: string | undefined;
-  /** Whether the file has one more input, which is true (`own-outputs.ts`). */
-  readonly isDelayed?: boolean;
-  readonly inputs: readonly FixedTensor[];
-  readonly outputs: readonly FixedTensor[];
-}
-
-export interface InstanceRun {
-  /** In the order of the signature's outputs; each a copy with its own memory. */
-  readonly outputs: readonly Uint8Array<ArrayBuffer>[];
-  readonly engineMs: number;
-}
+import type {
+  Handle,
+  LitertModule,
+  ModuleFactory,
+  RawCompiledModel,
+  RawModel,
+  TensorBuffer,
+  Vector,
+} from "./litert-module.ts";
 
 /** Compiles LiteRT's script, which was hashed as this very text. Each worker does it once. */
 export function compileGlue(source: string): ModuleFactory {
@@ -50,7 +45,21 @@ export function compileGlue(source: string): ModuleFactory {
   return script.exports as ModuleFactory;
 }
 
-export class Instance {
+/** Compiles in a fresh instance of the module each. */
+export function wasmInstances(factory: ModuleFactory, binary: WebAssembly.Module): InstanceMaker {
+  return async (file, signatures) => {
+    const instance = await WasmInstance.create(factory, binary);
+    try {
+      await instance.compile(file, signatures);
+      return instance;
+    } catch (error) {
+      instance.wipe();
+      throw error;
+    }
+  };
+}
+
+export class WasmInstance implements Instance {
   readonly #module: LitertModule;
   readonly #log: EngineLog;
   /** By signature, for the next run. */
@@ -67,7 +76,7 @@ export class Instance {
   }
 
   /** A fresh instance of the compiled binary: 6 to 30 ms, 17 MB of heap. */
-  static async create(factory: ModuleFactory, binary: WebAssembly.Module): Promise<Instance> {
+  static async create(factory: ModuleFactory, binary: WebAssembly.Module): Promise<WasmInstance> {
     const log = new EngineLog();
     // The script asks for the number of cores, which Node 20 doesn't tell; the build has no threads.
     (globalThis as {navigator?: unknown}).navigator ??= {hardwareConcurrency: 1};
@@ -84,7 +93,7 @@ export class Instance {
       made.setupLogging();
       return made;
     });
-    return new Instance(module, log);
+    return new WasmInstance(module, log);
   }
 
   /** Bytes of the heap, which never shrinks. */
@@ -115,7 +124,7 @@ export class Instance {
         environment: {liteRtEnvironment: environment, options: {}},
         gpuOptions: {},
       });
-      return {model, environment, order: readOrder(raw, signatures)};
+      return {model, environment, order: orderSignatures(foundSignatures(raw), signatures)};
     });
   }
 
@@ -168,7 +177,7 @@ export class Instance {
       const buffers = row.inputs.map((index) => {
         const tensor = fixed.inputs[index]!;
         const buffer = this.#makeInput(environment, tensor);
-        this.#fillInput(buffer, tensor, new Uint8Array(tensorBytes(tensor)));
+        this.#fillInput(buffer, tensor, new Uint8Array(fixedBytes(tensor)));
         return buffer;
       });
       await model.run(row.index, buffers);
@@ -199,7 +208,7 @@ export class Instance {
       environment,
       module.LiteRtTensorBufferType.HOST_MEMORY,
       type,
-      tensorBytes(tensor),
+      fixedBytes(tensor),
     );
     for (const handle of [type, layout, dims]) handle.delete();
     return buffer;
@@ -207,7 +216,7 @@ export class Instance {
 
   #fillInput(buffer: TensorBuffer, tensor: FixedTensor, bytes: Uint8Array): void {
     const module = this.#module;
-    const size = tensorBytes(tensor);
+    const size = fixedBytes(tensor);
     if (bytes.length !== size) {
       // The front has checked the sizes; the heap must not depend on it.
       throw new LitertError("INVALID_INPUT", `input "${tensor.name}" has ${bytes.length} bytes, expected ${size}`);
@@ -220,7 +229,7 @@ export class Instance {
 
   /** Copies, overwrites and frees. */
   #takeOutput(buffer: TensorBuffer, expected: FixedTensor): Uint8Array<ArrayBuffer> {
-    const size = tensorBytes(expected);
+    const size = fixedBytes(expected);
     if (buffer.packedSize() < size) {
       throw new LitertError(
         "ENGINE_ERROR",
@@ -238,7 +247,7 @@ export class Instance {
 
   #overwrite(buffer: TensorBuffer, tensor: FixedTensor): void {
     const address = buffer.lock(this.#module.LiteRtTensorBufferLockMode.WRITE);
-    this.#module.HEAPU8.fill(0, address, address + tensorBytes(tensor));
+    this.#module.HEAPU8.fill(0, address, address + fixedBytes(tensor));
     buffer.unlock();
   }
 }
@@ -257,17 +266,8 @@ function checkType(buffer: TensorBuffer, expected: FixedTensor): void {
   );
 }
 
-/** Where the file's signatures and names stand in LiteRT, which sorts them: positions → indices of ours. */
-type SignatureOrder = readonly (
-  | {readonly index: number; readonly inputs: readonly number[]; readonly outputs: readonly number[]}
-  | undefined
-)[];
-
-function readOrder(
-  raw: {getNumSignatures(): number; getSignature(index: number): RawSignature},
-  signatures: readonly (FixedSignature | undefined)[],
-): SignatureOrder {
-  const found = Array.from({length: raw.getNumSignatures()}, (_, index) => {
+function foundSignatures(raw: RawModel) {
+  return Array.from({length: raw.getNumSignatures()}, (_, index) => {
     const signature = raw.getSignature(index);
     const row = {
       index,
@@ -278,47 +278,12 @@ function readOrder(
     signature.delete();
     return row;
   });
-  return signatures.map((signature) => {
-    if (signature === undefined) return undefined;
-    const {key, inputs, outputs} = signature;
-    // Without signatures LiteRT makes one up, with the tensors in the file's order (their names may not be unique).
-    const row = key === undefined ? found[0] : found.find((each) => each.key === key);
-    if (row === undefined) throw new LitertError("ENGINE_ERROR", `the engine doesn't find the signature "${key}"`);
-    if (key === undefined) {
-      if (row.inputs.length !== inputs.length || row.outputs.length !== outputs.length) {
-        throw new LitertError("ENGINE_ERROR", "the engine counts other inputs or outputs than the file has");
-      }
-      return {index: row.index, inputs: [...inputs.keys()], outputs: [...outputs.keys()]};
-    }
-    return {index: row.index, inputs: positions(row.inputs, inputs), outputs: positions(row.outputs, outputs)};
-  });
-}
-
-interface RawSignature extends Handle {
-  key(): string;
-  inputNames(): Vector<string>;
-  outputNames(): Vector<string>;
-}
-
-function positions(names: readonly string[], tensors: readonly FixedTensor[]): number[] {
-  const indices = names.map((name) => tensors.findIndex((tensor) => tensor.name === name));
-  if (indices.includes(-1) || new Set(indices).size !== tensors.length) {
-    throw new LitertError("ENGINE_ERROR", "the engine names other inputs or outputs than the file's signature");
-  }
-  return indices;
 }
 
 function takeAll<T>(vector: Vector<T>): T[] {
   const items = Array.from({length: vector.size()}, (_, index) => vector.get(index));
   vector.delete();
   return items;
-}
-
-function tensorBytes({type, dims}: FixedTensor): number {
-  return engineBytes(
-    type,
-    dims.reduce((product, dim) => product * dim, 1),
-  );
 }
 
 /** Lines kept for a message, and characters of each: a hostile model may make the engine say a lot. */
@@ -340,7 +305,7 @@ class EngineLog {
     if (this.#errors.length === 0) return;
     const said = this.#errors.join(" · ");
     this.#errors = [];
-    throw new LitertError(meaning(said) ?? code, `LiteRT reported while ${doing}: ${said}`);
+    throw new LitertError(meaningOf(said) ?? code, `LiteRT reported while ${doing}: ${said}`);
   }
 
   /** Runs `work`; exceptions and error lines become coded errors, `code` where they say nothing better. */
@@ -357,25 +322,13 @@ class EngineLog {
           ? /out of memory|OOM/i.test(said)
             ? "OUT_OF_MEMORY"
             : "ENGINE_CRASHED"
-          : (meaning(said) ?? code),
+          : (meaningOf(said) ?? code),
         `LiteRT ${isCrash(cause) ? "crashed" : "failed"} while ${doing}: ${said}`,
       );
     }
     this.check(code, doing);
     return result;
   }
-}
-
-/** The engine's own words → code; the first row that matches. */
-const meanings: readonly (readonly [RegExp, LitertErrorCode])[] = [
-  [/Didn't find op for builtin|unresolved custom op|Unresolved custom op/i, "UNSUPPORTED_OP"],
-  [/allocation_type ==|dynamic tensor/i, "DYNAMIC_OUTPUT"],
-  // "Failed to allocate tensors" is said of whatever a kernel dislikes in preparing.
-  [/failed to (re)?allocate (?!tensors)|out of memory|bad_alloc|MemoryAllocationFailure/i, "OUT_OF_MEMORY"],
-];
-
-function meaning(said: string): LitertErrorCode | undefined {
-  return meanings.find(([pattern]) => pattern.test(said))?.[1];
 }
 
 /** Traps, aborts, exits and exhausted stacks: the module's state is broken. */

@@ -1,8 +1,9 @@
 /** Entry of a model's worker: requests in, answers out, one after the other. It computes; it blocks; it may be killed. */
 import {parentPort, workerData} from "node:worker_threads";
-import {compileGlue} from "./instance.ts";
-import {type Answer, type Request, toWire, type WorkerStart} from "./messages.ts";
-import {WorkerModel} from "./worker-model.ts";
+import {type Answer, type Request, toWire} from "../messages.ts";
+import {WorkerModel} from "../worker-model.ts";
+import {compileGlue, wasmInstances} from "./instance.ts";
+import type {WorkerStart} from "./model-worker.ts";
 
 const start = workerData as WorkerStart;
 const port = parentPort!;
@@ -30,26 +31,32 @@ async function serve(request: Request): Promise<void> {
 
 async function answer(request: Request): Promise<Answer> {
   if (request.kind === "admit") {
-    model = new WorkerModel(new Uint8Array(start.file), compileGlue(start.glue), start.module, start.limits);
+    const instances = wasmInstances(compileGlue(start.glue), start.module);
+    model = new WorkerModel(new Uint8Array(start.file), "wasm", instances, start.limits);
     return {kind: "admitted", signatures: model.signatures};
   }
   switch (request.kind) {
     case "prepare":
       await model!.prepare();
-      return {kind: "done"};
+      return done();
     case "warmUp":
       await model!.warmUp();
-      return {kind: "done"};
+      return done();
     case "run":
       return {
         kind: "outputs",
         ...(await model!.run(request.signature, request.shapes, request.inputs)),
         inputs: request.inputs,
+        memoryBytes: model!.heapBytes,
       };
     case "close":
       model!.wipe();
-      return {kind: "done"};
+      return done();
   }
+}
+
+function done(): Answer {
+  return {kind: "done", memoryBytes: model!.heapBytes};
 }
 
 function givenAway(answer: Answer): ArrayBuffer[] {

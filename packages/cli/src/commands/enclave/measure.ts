@@ -3,6 +3,7 @@ import {defineCommand} from "../../command.ts";
 import {exitCodes} from "../../exit-codes.ts";
 import {formatBytes} from "../../render/quantities.ts";
 import {renderTable} from "../../render/table.ts";
+import {engineFlags} from "../prediction-flags.ts";
 
 export const enclaveMeasureCommand = defineCommand({
   name: "enclave measure",
@@ -11,17 +12,19 @@ export const enclaveMeasureCommand = defineCommand({
     "Reads and hashes every file of the enclave. The measurement is what a policy names as mrEnclave for simulated " +
     "enclaves. Ends with 1 if a file differs from what was built.",
   operands: [],
-  flags: {files: {help: "list the measured files as well"}},
+  flags: {...engineFlags, files: {help: "list the measured files as well"}},
   examples: [
     {line: "enclave measure", what: "the measurement alone"},
     {line: "enclave measure --files", what: "and what it was made of"},
   ],
-  async run(_operands, {files: listFiles}, {print, progress, note, noteStyle}) {
+  async run(_operands, {files: listFiles, engine}, {print, progress, note, noteStyle}) {
     progress.step("Measuring the enclave");
-    const {measureArtefact} = await import("@tf-trusted/enclave");
-    const {measurement, expected, altered, manifest} = await measureArtefact();
+    const {artefactWith, chooseEngine, measureArtefact} = await import("@tf-trusted/enclave");
+    const chosen = chooseEngine(engine ?? "auto");
+    const {measurement, expected, altered, manifest} = await measureArtefact(await artefactWith(chosen.engine));
     await print({
       json: {
+        engine: chosen.engine,
         measurement,
         expected,
         altered,

@@ -13,6 +13,7 @@ import {exitCodes} from "../../exit-codes.ts";
 import {readInputFile, writeOutputFile} from "../../files.ts";
 import {formatJson} from "../../render/json.ts";
 import {machineOfState} from "../../simulated-state.ts";
+import {engineFlags} from "../prediction-flags.ts";
 
 const products = ["Milan", "Genoa", "Turin"] as const;
 
@@ -69,6 +70,7 @@ export const policyInitCommand = defineCommand({
       help: "an accepted measurement (MRENCLAVE, MRTD, launch measurement, PCR0)",
       byDefault: "with --simulated: of the enclave that is installed here",
     },
+    ...engineFlags,
     "output-file": {value: "FILE", help: "where to write it", byDefault: "standard output"},
   },
   examples: [
@@ -96,8 +98,9 @@ export const policyInitCommand = defineCommand({
         throw new CliError("CLI_USAGE", "policy init --simulated needs either --state DIR or --root SHA256");
       }
       progress.step("Measuring the enclave");
-      const {measureArtefact} = await import("@tf-trusted/enclave");
-      const accepted = measurement.length > 0 ? measurement : [(await measureArtefact()).expected];
+      const {artefactWith, chooseEngine, measureArtefact} = await import("@tf-trusted/enclave");
+      const installed = async () => measureArtefact(await artefactWith(chooseEngine(flags.engine ?? "auto").engine));
+      const accepted = measurement.length > 0 ? measurement : [(await installed()).expected];
       const identity =
         root === undefined
           ? await (await machineOfState(state!)).identity(accepted)

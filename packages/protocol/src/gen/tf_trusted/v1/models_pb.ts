@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tf_trusted/v1/models.proto.
  */
 export const file_tf_trusted_v1_models: GenFile = /*@__PURE__*/
-  fileDesc("Chp0Zl90cnVzdGVkL3YxL21vZGVscy5wcm90bxINdGZfdHJ1c3RlZC52MSKcAQoSVXBsb2FkTW9kZWxSZXF1ZXN0EjgKBXN0YXJ0GAEgASgLMicudGZfdHJ1c3RlZC52MS5VcGxvYWRNb2RlbFJlcXVlc3QuU3RhcnRIABIPCgVjaHVuaxgCIAEoDEgAGjMKBVN0YXJ0EgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAxCBgoEcGFydCI6ChNVcGxvYWRNb2RlbFJlc3BvbnNlEiMKBW1vZGVsGAEgASgLMhQudGZfdHJ1c3RlZC52MS5Nb2RlbCITChFMaXN0TW9kZWxzUmVxdWVzdCJBChJMaXN0TW9kZWxzUmVzcG9uc2USKwoGbW9kZWxzGAEgAygLMhsudGZfdHJ1c3RlZC52MS5Nb2RlbFN1bW1hcnkiJAoURGVzY3JpYmVNb2RlbFJlcXVlc3QSDAoEbmFtZRgBIAEoCSI8ChVEZXNjcmliZU1vZGVsUmVzcG9uc2USIwoFbW9kZWwYASABKAsyFC50Zl90cnVzdGVkLnYxLk1vZGVsIiIKEkRlbGV0ZU1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJIhUKE0RlbGV0ZU1vZGVsUmVzcG9uc2UiOgoMTW9kZWxTdW1tYXJ5EgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwiYwoFTW9kZWwSLAoHc3VtbWFyeRgBIAEoCzIbLnRmX3RydXN0ZWQudjEuTW9kZWxTdW1tYXJ5EiwKCnNpZ25hdHVyZXMYAiADKAsyGC50Zl90cnVzdGVkLnYxLlNpZ25hdHVyZSKCAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSKQoGaW5wdXRzGAIgAygLMhkudGZfdHJ1c3RlZC52MS5UZW5zb3JTcGVjEioKB291dHB1dHMYAyADKAsyGS50Zl90cnVzdGVkLnYxLlRlbnNvclNwZWMSEAoIc3RhdGVmdWwYBCABKAgiiAEKClRlbnNvclNwZWMSDAoEbmFtZRgBIAEoCRIqCglkYXRhX3R5cGUYAiABKA4yFy50Zl90cnVzdGVkLnYxLkRhdGFUeXBlEg0KBXNoYXBlGAMgAygDEjEKDHF1YW50aXphdGlvbhgEIAEoCzIbLnRmX3RydXN0ZWQudjEuUXVhbnRpemF0aW9uIkYKDFF1YW50aXphdGlvbhIOCgZzY2FsZXMYASADKAISEwoLemVyb19wb2ludHMYAiADKAMSEQoJZGltZW5zaW9uGAMgASgFMusCCgxNb2RlbFNlcnZpY2USVgoLVXBsb2FkTW9kZWwSIS50Zl90cnVzdGVkLnYxLlVwbG9hZE1vZGVsUmVxdWVzdBoiLnRmX3RydXN0ZWQudjEuVXBsb2FkTW9kZWxSZXNwb25zZSgBElEKCkxpc3RNb2RlbHMSIC50Zl90cnVzdGVkLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiEudGZfdHJ1c3RlZC52MS5MaXN0TW9kZWxzUmVzcG9uc2USWgoNRGVzY3JpYmVNb2RlbBIjLnRmX3RydXN0ZWQudjEuRGVzY3JpYmVNb2RlbFJlcXVlc3QaJC50Zl90cnVzdGVkLnYxLkRlc2NyaWJlTW9kZWxSZXNwb25zZRJUCgtEZWxldGVNb2RlbBIhLnRmX3RydXN0ZWQudjEuRGVsZXRlTW9kZWxSZXF1ZXN0GiIudGZfdHJ1c3RlZC52MS5EZWxldGVNb2RlbFJlc3BvbnNlYgZwcm90bzM", [file_tf_trusted_v1_tensor]);
+  fileDesc("Chp0Zl90cnVzdGVkL3YxL21vZGVscy5wcm90bxINdGZfdHJ1c3RlZC52MSKtAQoSVXBsb2FkTW9kZWxSZXF1ZXN0EjgKBXN0YXJ0GAEgASgLMicudGZfdHJ1c3RlZC52MS5VcGxvYWRNb2RlbFJlcXVlc3QuU3RhcnRIABIPCgVjaHVuaxgCIAEoDEgAGkQKBVN0YXJ0EgwKBG5hbWUYASABKAkSDAoEc2l6ZRgCIAEoBBIOCgZzaGEyNTYYAyABKAwSDwoHdGhyZWFkcxgEIAEoDUIGCgRwYXJ0IjoKE1VwbG9hZE1vZGVsUmVzcG9uc2USIwoFbW9kZWwYASABKAsyFC50Zl90cnVzdGVkLnYxLk1vZGVsIhMKEUxpc3RNb2RlbHNSZXF1ZXN0IkEKEkxpc3RNb2RlbHNSZXNwb25zZRIrCgZtb2RlbHMYASADKAsyGy50Zl90cnVzdGVkLnYxLk1vZGVsU3VtbWFyeSIkChREZXNjcmliZU1vZGVsUmVxdWVzdBIMCgRuYW1lGAEgASgJIjwKFURlc2NyaWJlTW9kZWxSZXNwb25zZRIjCgVtb2RlbBgBIAEoCzIULnRmX3RydXN0ZWQudjEuTW9kZWwiIgoSRGVsZXRlTW9kZWxSZXF1ZXN0EgwKBG5hbWUYASABKAkiFQoTRGVsZXRlTW9kZWxSZXNwb25zZSI6CgxNb2RlbFN1bW1hcnkSDAoEbmFtZRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCKaAgoFTW9kZWwSLAoHc3VtbWFyeRgBIAEoCzIbLnRmX3RydXN0ZWQudjEuTW9kZWxTdW1tYXJ5EiwKCnNpZ25hdHVyZXMYAiADKAsyGC50Zl90cnVzdGVkLnYxLlNpZ25hdHVyZRItCgdmaWd1cmVzGAMgASgLMhwudGZfdHJ1c3RlZC52MS5Nb2RlbC5GaWd1cmVzGoUBCgdGaWd1cmVzEg8KB3dvcmtlcnMYASABKA0SDwoHdGhyZWFkcxgCIAEoDRIUCgxtZW1vcnlfYnl0ZXMYAyABKAQSDQoFY2FsbHMYBCABKAQSDwoHcnVubmluZxgFIAEoDRIPCgd3YWl0aW5nGAYgASgNEhEKCWVuZ2luZV9tcxgHIAEoASKCAQoJU2lnbmF0dXJlEgwKBG5hbWUYASABKAkSKQoGaW5wdXRzGAIgAygLMhkudGZfdHJ1c3RlZC52MS5UZW5zb3JTcGVjEioKB291dHB1dHMYAyADKAsyGS50Zl90cnVzdGVkLnYxLlRlbnNvclNwZWMSEAoIc3RhdGVmdWwYBCABKAgiiAEKClRlbnNvclNwZWMSDAoEbmFtZRgBIAEoCRIqCglkYXRhX3R5cGUYAiABKA4yFy50Zl90cnVzdGVkLnYxLkRhdGFUeXBlEg0KBXNoYXBlGAMgAygDEjEKDHF1YW50aXphdGlvbhgEIAEoCzIbLnRmX3RydXN0ZWQudjEuUXVhbnRpemF0aW9uIkYKDFF1YW50aXphdGlvbhIOCgZzY2FsZXMYASADKAISEwoLemVyb19wb2ludHMYAiADKAMSEQoJZGltZW5zaW9uGAMgASgFMusCCgxNb2RlbFNlcnZpY2USVgoLVXBsb2FkTW9kZWwSIS50Zl90cnVzdGVkLnYxLlVwbG9hZE1vZGVsUmVxdWVzdBoiLnRmX3RydXN0ZWQudjEuVXBsb2FkTW9kZWxSZXNwb25zZSgBElEKCkxpc3RNb2RlbHMSIC50Zl90cnVzdGVkLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiEudGZfdHJ1c3RlZC52MS5MaXN0TW9kZWxzUmVzcG9uc2USWgoNRGVzY3JpYmVNb2RlbBIjLnRmX3RydXN0ZWQudjEuRGVzY3JpYmVNb2RlbFJlcXVlc3QaJC50Zl90cnVzdGVkLnYxLkRlc2NyaWJlTW9kZWxSZXNwb25zZRJUCgtEZWxldGVNb2RlbBIhLnRmX3RydXN0ZWQudjEuRGVsZXRlTW9kZWxSZXF1ZXN0GiIudGZfdHJ1c3RlZC52MS5EZWxldGVNb2RlbFJlc3BvbnNlYgZwcm90bzM", [file_tf_trusted_v1_tensor]);
 
 /**
  * @generated from message tf_trusted.v1.UploadModelRequest
@@ -65,6 +65,13 @@ export type UploadModelRequest_Start = Message<"tf_trusted.v1.UploadModelRequest
    * @generated from field: bytes sha256 = 3;
    */
   sha256: Uint8Array;
+
+  /**
+   * Cores for a call, where the engine can; 0 for one.
+   *
+   * @generated from field: uint32 threads = 4;
+   */
+  threads: number;
 };
 
 /**
@@ -225,6 +232,13 @@ export type Model = Message<"tf_trusted.v1.Model"> & {
    * @generated from field: repeated tf_trusted.v1.Signature signatures = 2;
    */
   signatures: Signature[];
+
+  /**
+   * In DescribeModel alone.
+   *
+   * @generated from field: tf_trusted.v1.Model.Figures figures = 3;
+   */
+  figures?: Model_Figures | undefined;
 };
 
 /**
@@ -233,6 +247,63 @@ export type Model = Message<"tf_trusted.v1.Model"> & {
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
   messageDesc(file_tf_trusted_v1_models, 9);
+
+/**
+ * The model's life in the enclave's memory.
+ *
+ * @generated from message tf_trusted.v1.Model.Figures
+ */
+export type Model_Figures = Message<"tf_trusted.v1.Model.Figures"> & {
+  /**
+   * Workers that hold it; 0 while it is unloaded, until the next call.
+   *
+   * @generated from field: uint32 workers = 1;
+   */
+  workers: number;
+
+  /**
+   * @generated from field: uint32 threads = 2;
+   */
+  threads: number;
+
+  /**
+   * The file and what its workers hold.
+   *
+   * @generated from field: uint64 memory_bytes = 3;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Since it was uploaded.
+   *
+   * @generated from field: uint64 calls = 4;
+   */
+  calls: bigint;
+
+  /**
+   * @generated from field: uint32 running = 5;
+   */
+  running: number;
+
+  /**
+   * @generated from field: uint32 waiting = 6;
+   */
+  waiting: number;
+
+  /**
+   * Computing time of all calls, in milliseconds.
+   *
+   * @generated from field: double engine_ms = 7;
+   */
+  engineMs: number;
+};
+
+/**
+ * Describes the message tf_trusted.v1.Model.Figures.
+ * Use `create(Model_FiguresSchema)` to create a new message.
+ */
+export const Model_FiguresSchema: GenMessage<Model_Figures> = /*@__PURE__*/
+  messageDesc(file_tf_trusted_v1_models, 9, 0);
 
 /**
  * @generated from message tf_trusted.v1.Signature

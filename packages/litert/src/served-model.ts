@@ -1,12 +1,12 @@
 /** A model that is loaded: checks and queues calls, keeps its worker alive, replaces it when it is gone. */
 import {setMaxListeners} from "node:events";
-import {Tensor} from "@tf-trusted/tensor";
-import {elementTypes, unpackInt4} from "../element-types.ts";
-import type {LoadedModel, RunOptions, RunResult, Signature, TensorSpec} from "../engine.ts";
-import {checkInputs} from "../inputs.ts";
-import {LitertError} from "../litert-error.ts";
-import type {Answer, Output, WorkerStart} from "./messages.ts";
-import {type Bounds, cancelled, late, ModelWorker} from "./model-worker.ts";
+import {Tensor, TensorError} from "@tf-trusted/tensor";
+import {unpackInt4} from "./element-types.ts";
+import type {Limits, LoadedModel, RunOptions, RunResult, Signature, TensorSpec} from "./engine.ts";
+import {checkInputs} from "./inputs.ts";
+import {LitertError} from "./litert-error.ts";
+import type {Answer, Output} from "./messages.ts";
+import {type Bounds, cancelled, late, type ModelHost} from "./model-host.ts";
 
 /** How long `close` lets a call that is running end by itself, so that its heaps can be wiped. */
 const closeGraceMs = 1_000;
@@ -15,14 +15,22 @@ const keepBytes = 4 * 2 ** 20;
 /** How long a model may run on zeros; some never end. */
 const warmUpDeadlineMs = 3_000;
 
-export class WasmModel implements LoadedModel {
+/** What a model needs of its engine. */
+export interface ServedModelOptions {
+  /** Starts a worker that holds the model's file; called again whenever the last one has ended. */
+  readonly startWorker: () => ModelHost;
+  readonly limits: Limits;
+  /** Called once, when the model is closed or couldn't be loaded: the file isn't needed any more. */
+  readonly onClose: () => void;
+}
+
+export class ServedModel implements LoadedModel {
   readonly signatures: readonly Signature[];
-  readonly #entry: URL | string;
-  readonly #start: WorkerStart;
-  readonly #onClose: () => void;
-  #worker: ModelWorker;
+  readonly #options: ServedModelOptions;
+  #worker: ModelHost;
   /** The end of the last call that was queued. */
   #queue: Promise<unknown> = Promise.resolve();
+  memoryBytes: number | undefined;
   /** What the last call's inputs lay in, overwritten. */
   #memory: readonly Uint8Array<ArrayBuffer>[] = [];
   /** Calls that run or wait. */
@@ -30,32 +38,24 @@ export class WasmModel implements LoadedModel {
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  private constructor(
-    entry: URL | string,
-    start: WorkerStart,
-    worker: ModelWorker,
-    signatures: readonly Signature[],
-    onClose: () => void,
-  ) {
-    this.#entry = entry;
-    this.#start = start;
+  private constructor(options: ServedModelOptions, worker: ModelHost, signatures: readonly Signature[]) {
+    this.#options = options;
     this.#worker = worker;
     this.signatures = signatures;
-    this.#onClose = onClose;
     setMaxListeners(0, this.#closing.signal);
   }
 
   /** Admits, compiles and warms up in a new worker. */
-  static async load(entry: URL | string, start: WorkerStart, bounds: Bounds, onClose: () => void): Promise<WasmModel> {
-    const worker = new ModelWorker(entry, start);
+  static async load(options: ServedModelOptions, bounds: Bounds): Promise<ServedModel> {
+    const worker = options.startWorker();
     try {
       const signatures = await admit(worker, bounds);
-      const model = new WasmModel(entry, start, worker, signatures, onClose);
+      const model = new ServedModel(options, worker, signatures);
       await model.#warmUp(bounds);
       return model;
     } catch (error) {
       await worker.terminate();
-      new Uint8Array(start.file).fill(0);
+      options.onClose();
       throw error;
     }
   }
@@ -74,7 +74,7 @@ export class WasmModel implements LoadedModel {
         `there is no signature "${signatureName.slice(0, 100)}"; the model has ${known}`,
       );
     }
-    const {shapes, bytes} = checkInputs(signature, inputs, this.#start.limits, (size) => this.#takeMemory(size));
+    const {shapes, bytes} = checkInputs(signature, inputs, this.#options.limits, (size) => this.#takeMemory(size));
     // Many calls may wait on one signal: that is no leak.
     if (signal !== undefined) setMaxListeners(0, signal);
     const bounds = {signal, endsAt: deadlineMs === undefined ? undefined : performance.now() + deadlineMs};
@@ -82,11 +82,7 @@ export class WasmModel implements LoadedModel {
       const worker = await this.#liveWorker(bounds);
       try {
         const request = {kind: "run", signature: index, shapes, inputs: bytes} as const;
-        return await worker.ask(
-          request,
-          bounds,
-          bytes.map(({buffer}) => buffer),
-        );
+        return await worker.ask(request, bounds);
       } catch (error) {
         throw signature.stateful ? withoutState(error) : error;
       }
@@ -96,7 +92,11 @@ export class WasmModel implements LoadedModel {
       for (const each of bytes) if (each.length > 0) each.fill(0);
     });
     if (answer.kind !== "outputs") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
+    this.memoryBytes = answer.memoryBytes;
     this.#memory = answer.inputs.filter(({length}) => length > 0 && length <= keepBytes);
+    if (answer.outputs.length !== signature.outputs.length) {
+      throw new LitertError("ENGINE_ERROR", `${answer.outputs.length} outputs came, not ${signature.outputs.length}`);
+    }
     const outputs = signature.outputs.map((spec, at) => [spec.name, toTensor(spec, answer.outputs[at]!)] as const);
     return {outputs: Object.fromEntries(outputs), engineMs: answer.engineMs};
   }
@@ -127,8 +127,7 @@ export class WasmModel implements LoadedModel {
       // A worker that can't answer any more is stopped below, which frees its heaps.
     }
     await this.#worker.terminate();
-    new Uint8Array(this.#start.file).fill(0);
-    this.#onClose();
+    this.#options.onClose();
   }
 
   /** One call at a time: LiteRT gives wrong results silently when calls overlap (specs/litert.md T10). */
@@ -173,28 +172,32 @@ export class WasmModel implements LoadedModel {
   }
 
   /** The worker, or a new one where the last call ended it. */
-  async #liveWorker(bounds: Bounds): Promise<ModelWorker> {
+  async #liveWorker(bounds: Bounds): Promise<ModelHost> {
     if (this.#worker.ended) {
-      this.#worker = new ModelWorker(this.#entry, this.#start);
+      this.#worker = this.#options.startWorker();
       await admit(this.#worker, bounds);
     }
     return this.#worker;
   }
 
   async #warmUp(bounds: Bounds): Promise<void> {
-    await this.#worker.ask({kind: "prepare"}, bounds);
+    this.#note(await this.#worker.ask({kind: "prepare"}, bounds));
     const ends = performance.now() + warmUpDeadlineMs;
     const first = Math.min(ends, bounds.endsAt ?? ends);
     try {
-      await this.#worker.ask({kind: "warmUp"}, {...bounds, endsAt: first});
+      this.#note(await this.#worker.ask({kind: "warmUp"}, {...bounds, endsAt: first}));
     } catch (error) {
       // Loops that never end on zeros: the model is loaded, its first call starts a new worker.
       if (!(error instanceof LitertError && error.code === "DEADLINE" && first === ends)) throw error;
     }
   }
+
+  #note(answer: Answer): void {
+    if (answer.kind === "done") this.memoryBytes = answer.memoryBytes;
+  }
 }
 
-async function admit(worker: ModelWorker, bounds: Bounds): Promise<readonly Signature[]> {
+async function admit(worker: ModelHost, bounds: Bounds): Promise<readonly Signature[]> {
   const answer = await worker.ask({kind: "admit"}, bounds);
   if (answer.kind !== "admitted") throw new LitertError("ENGINE_ERROR", `the worker answered "${answer.kind}"`);
   return answer.signatures;
@@ -210,11 +213,24 @@ function withoutState(error: unknown): unknown {
   });
 }
 
-function toTensor(spec: TensorSpec, {shape, bytes}: Output): Tensor {
+/** Throws `ENGINE_ERROR` where it isn't what the signature promises: a worker may have been taken over by its model. */
+function toTensor({name, dtype, shape: declared}: TensorSpec, {shape, bytes}: Output): Tensor {
+  const fits = shape.length === declared.length && shape.every((dim, axis) => [-1, dim].includes(declared[axis]!));
+  if (!fits) {
+    throw new LitertError(
+      "ENGINE_ERROR",
+      `output "${name}" came as [${shape.join(", ")}], expected [${declared.join(", ")}]`,
+    );
+  }
   const elements = shape.reduce((product, dim) => product * dim, 1);
-  if (elementTypes[spec.dtype]!.bits === 4) return new Tensor(spec.dtype, shape, unpackInt4(bytes, elements));
-  // Kernels take any byte as a bool; a tensor is 0 or 1.
-  return new Tensor(spec.dtype, shape, spec.dtype === "bool" ? bytes.map((byte) => (byte === 0 ? 0 : 1)) : bytes);
+  try {
+    if (dtype === "int4") return new Tensor(dtype, shape, unpackInt4(bytes, elements));
+    // Kernels take any byte as a bool; a tensor is 0 or 1.
+    return new Tensor(dtype, shape, dtype === "bool" ? bytes.map((byte) => (byte === 0 ? 0 : 1)) : bytes);
+  } catch (cause) {
+    if (!(cause instanceof TensorError)) throw cause;
+    throw new LitertError("ENGINE_ERROR", `output "${name}" is no tensor: ${cause.message}`, {cause});
+  }
 }
 
 function rejectWhen(signal: AbortSignal, stopped: AbortSignal, error: () => LitertError): Promise<never> {

@@ -1,21 +1,20 @@
 /** What a worker keeps of a model, in this thread: compiled shapes, their end, and what a failure costs. */
 import assert from "node:assert/strict";
 import {before, test} from "node:test";
-import {defaultLimits} from "../limits.ts";
-import {LitertError} from "../litert-error.ts";
-import {binaryModel, countingModel, denseModel, floats, gatherModel, ints, makeModel} from "../testing/models.ts";
-import {type Blobs, loadBlobs} from "./blobs.ts";
-import {compileGlue} from "./instance.ts";
-import type {ModuleFactory} from "./litert-module.ts";
+import type {InstanceMaker} from "./instance.ts";
+import {defaultLimits} from "./limits.ts";
+import {LitertError} from "./litert-error.ts";
+import {binaryModel, countingModel, denseModel, floats, gatherModel, ints, makeModel} from "./testing/models.ts";
+import {loadBlobs} from "./wasm/blobs.ts";
+import {compileGlue, wasmInstances} from "./wasm/instance.ts";
 import {WorkerModel} from "./worker-model.ts";
 
-let blobs: Blobs;
-let factory: ModuleFactory;
+let instances: InstanceMaker;
 before(async () => {
-  blobs = await loadBlobs();
-  factory = compileGlue(blobs.glue);
+  const {glue, module} = await loadBlobs();
+  instances = wasmInstances(compileGlue(glue), module);
 });
-const open = (file: Uint8Array, limits = defaultLimits) => new WorkerModel(file, factory, blobs.module, limits);
+const open = (file: Uint8Array, limits = defaultLimits) => new WorkerModel(file, "wasm", instances, limits);
 
 test("compiled shapes are kept up to the limit, the least recently used go first", async () => {
   const model = open(denseModel(2, 1), {...defaultLimits, maxCompiled: 2});

@@ -1,20 +1,20 @@
 /** A known answer at start-up: the engine's files are the pinned ones, but do they compute here? */
 import {Tensor} from "@tf-trusted/tensor";
 import {type TfliteModel, writeModel} from "@tf-trusted/tflite";
-import type {Engine} from "../engine.ts";
-import {LitertError} from "../litert-error.ts";
+import type {Engine} from "./engine.ts";
+import {LitertError} from "./litert-error.ts";
 
 /** `y = relu(x · wᵀ + b)` with x [1, 2]; every number is exact in float32. */
 const weights = Float32Array.of(1, 2, -3, 4, 0.5, -8);
 const bias = Float32Array.of(0.25, -1, 16);
-const input = [2, -1];
+export const selfTestInput: readonly number[] = [2, -1];
 const answer = [0.25, 0, 25];
 
 /** Throws `ENGINE_ERROR`. */
 export async function selfTest(engine: Engine): Promise<void> {
   const model = await engine.load(writeModel(selfTestModel));
   try {
-    const {outputs} = await model.run("serving_default", {x: Tensor.from([input], {dtype: "float32"})});
+    const {outputs} = await model.run("serving_default", {x: Tensor.from([selfTestInput], {dtype: "float32"})});
     const found = [...outputs.y!.data];
     if (`${found}` !== `${answer}`) {
       throw new LitertError(
@@ -29,7 +29,7 @@ export async function selfTest(engine: Engine): Promise<void> {
 
 const float = {type: "float32"} as const;
 
-const selfTestModel: TfliteModel = {
+export const selfTestModel: TfliteModel = {
   version: 3,
   description: "self-test",
   operatorCodes: [{builtin: "FULLY_CONNECTED", version: 1}],

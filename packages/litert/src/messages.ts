@@ -1,16 +1,6 @@
-/** What the engine's thread and a model's worker say to each other. One request at a time; each has one answer. */
-import type {Limits, Signature} from "../engine.ts";
-import {LitertError, type LitertErrorCode} from "../litert-error.ts";
-
-/** `workerData`: everything a worker starts from. It reads no files. */
-export interface WorkerStart {
-  /** LiteRT's script as text, hashed by the engine's thread. */
-  readonly glue: string;
-  readonly module: WebAssembly.Module;
-  /** The model as it came; shared, so that a replaced worker costs no copy. */
-  readonly file: SharedArrayBuffer;
-  readonly limits: Limits;
-}
+/** What the caller's thread and a model's worker (a thread or a process) say to each other. One request at a time; each has one answer. */
+import type {Signature} from "./engine.ts";
+import {LitertError, type LitertErrorCode} from "./litert-error.ts";
 
 export type Request =
   /** Reads and checks the model. The first request, once. */
@@ -37,13 +27,15 @@ export interface Output {
 
 export type Answer =
   | {readonly kind: "admitted"; readonly signatures: readonly Signature[]}
-  | {readonly kind: "done"}
+  /** `memoryBytes`: of the model's heaps. */
+  | {readonly kind: "done"; readonly memoryBytes: number}
   /** `inputs`: the memory that the request gave away, overwritten, for the next one. */
   | {
       readonly kind: "outputs";
       readonly outputs: readonly Output[];
       readonly engineMs: number;
       readonly inputs: readonly Uint8Array<ArrayBuffer>[];
+      readonly memoryBytes: number;
     }
   | {readonly kind: "failed"; readonly error: WireError};
 

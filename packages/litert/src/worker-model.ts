@@ -1,25 +1,23 @@
 /**
  * A model as its worker holds it: admitted once, compiled for each set of shapes that is asked for.
  *
- * Every compiled file has a WASM instance of its own. A failed run leaves an instance in an unknown state; so it is wiped
+ * Every compiled file has an instance of the engine of its own. A failed run leaves an instance in an unknown state; so it is wiped
  * and forgotten while the other shapes of the model, which share nothing with it, go on (specs/litert.md §10.3). They
  * share the worker, because calls of a model come one at a time anyway (T10) and a thread each would buy nothing.
  */
 import {createHash} from "node:crypto";
 import {Tensor} from "@tf-trusted/tensor";
-import type {Shapes, Value} from "@tf-trusted/tflite";
-import {type AdmittedModel, admitModel} from "../admission.ts";
-import type {Ask} from "../ask-shapes.ts";
-import {engineBytes} from "../element-types.ts";
-import type {Limits, Signature} from "../engine.ts";
-import {fixCall} from "../fix-call.ts";
-import {compiledHeapBudget} from "../limits.ts";
-import {LitertError} from "../litert-error.ts";
-import {type FixedFile, isFixed} from "../specialise.ts";
-import {inputsInFile, isAnswered, outputsOfFile, signatureInFile} from "../without-empty.ts";
-import {type FixedSignature, Instance} from "./instance.ts";
-import type {ModuleFactory} from "./litert-module.ts";
+import type {EngineName, Shapes, Value} from "@tf-trusted/tflite";
+import {type AdmittedModel, admitModel} from "./admission.ts";
+import type {Ask} from "./ask-shapes.ts";
+import type {Limits, Signature} from "./engine.ts";
+import {fixCall} from "./fix-call.ts";
+import {type FixedSignature, type Instance, type InstanceMaker, zerosOf} from "./instance.ts";
+import {compiledHeapBudget} from "./limits.ts";
+import {LitertError} from "./litert-error.ts";
 import type {Output} from "./messages.ts";
+import {type FixedFile, isFixed} from "./specialise.ts";
+import {inputsInFile, isAnswered, outputsOfFile, signatureInFile} from "./without-empty.ts";
 
 interface Compiled {
   readonly instance: Instance;
@@ -38,8 +36,7 @@ const warmUpRuns = 3;
 const warmUpMs = 1_000;
 
 export class WorkerModel {
-  readonly #factory: ModuleFactory;
-  readonly #binary: WebAssembly.Module;
+  readonly #makeInstance: InstanceMaker;
   readonly #limits: Limits;
   readonly #admitted: AdmittedModel;
   /** Least recently used first. */
@@ -47,14 +44,15 @@ export class WorkerModel {
   /** Signatures whose shapes depend on elements of inputs. */
   readonly #valued = new Set<number>();
   /** An instance that may not run again, until it is wiped. */
-  #spent: {readonly compiled: Compiled; readonly index: number; readonly shapes: Shapes} | undefined;
+  #spent:
+    | {readonly compiled: Compiled; readonly index: number; readonly shapes: Shapes; readonly replace: boolean}
+    | undefined;
 
   /** Throws what `admitModel` throws. */
-  constructor(file: Uint8Array, factory: ModuleFactory, binary: WebAssembly.Module, limits: Limits) {
-    this.#factory = factory;
-    this.#binary = binary;
+  constructor(file: Uint8Array, engine: EngineName, makeInstance: InstanceMaker, limits: Limits) {
+    this.#makeInstance = makeInstance;
     this.#limits = limits;
-    this.#admitted = admitModel(file, limits, "wasm");
+    this.#admitted = admitModel(file, limits, engine);
   }
 
   get signatures(): readonly Signature[] {
@@ -63,6 +61,12 @@ export class WorkerModel {
 
   get compiledCount(): number {
     return this.#compiled.length;
+  }
+
+  /** Of all instances. */
+  get heapBytes(): number {
+    const spent = this.#spent?.compiled.instance.heapBytes ?? 0;
+    return this.#compiled.reduce((sum, {instance}) => sum + instance.heapBytes, spent);
   }
 
   /** Input shapes of signature `index` that are compiled, the least recently used first. */
@@ -94,15 +98,7 @@ export class WorkerModel {
         for (let run = 0; run < warmUpRuns && performance.now() - start < warmUpMs; run++) {
           await this.renew();
           const fixed = (await this.#prepare(index, shapes)).signatures[index]!;
-          const zeros = fixed.inputs.map(
-            ({type, dims}) =>
-              new Uint8Array(
-                engineBytes(
-                  type,
-                  dims.reduce((product, dim) => product * dim, 1),
-                ),
-              ),
-          );
+          const zeros = fixed.inputs.map(zerosOf);
           const {outputs} = await this.run(index, shapes, zeros);
           // What a model gives for zeros tells of its weights.
           for (const {bytes} of outputs) bytes.fill(0);
@@ -116,12 +112,16 @@ export class WorkerModel {
     if (this.signatures.some(({stateful}) => stateful)) this.wipe();
   }
 
-  /** One inference; the inputs' memory is overwritten. Any failure drops the instance that was used. */
+  /**
+   * One inference; the inputs' memory is overwritten. The outputs are valid until `renew` or the next call, and the
+   * caller's to overwrite. Any failure drops the instance that was used.
+   */
   async run(
     index: number,
     shapes: Shapes,
     inputs: readonly Uint8Array[],
   ): Promise<{readonly outputs: readonly Output[]; readonly engineMs: number}> {
+    this.#wipeSpent();
     const compiled = await this.#prepare(index, shapes, inputs);
     const fixed = compiled.signatures[index]!;
     if (isAnswered(fixed)) {
@@ -135,8 +135,7 @@ export class WorkerModel {
       const outputs = outputsOfFile(fixed, given, () => new Uint8Array(0));
       if (!compiled.reusable) {
         this.#compiled = this.#compiled.filter((each) => each !== compiled);
-        if (compiled.values === "") this.#spent = {compiled, index, shapes};
-        else compiled.instance.wipe();
+        this.#spent = {compiled, index, shapes, replace: compiled.values === ""};
       }
       return {outputs: outputs.map((bytes, at) => ({bytes, shape: fixed.outputs[at]!.dims})), engineMs};
     } catch (error) {
@@ -148,14 +147,14 @@ export class WorkerModel {
   }
 
   /**
-   * After a run that used up its instance: wipes that and compiles another for the same shapes. To be called when the
-   * answer is out, so that the next call finds it ready.
+   * After a run that used up its instance: wipes that and, where another call may need it, compiles another for the same
+   * shapes. To be called when the answer is out, so that the next call finds it ready.
    */
   async renew(): Promise<void> {
     if (this.#spent === undefined) return;
-    const {index, shapes} = this.#spent;
+    const {index, shapes, replace} = this.#spent;
     this.#wipeSpent();
-    await this.#prepare(index, shapes);
+    if (replace) await this.#prepare(index, shapes);
   }
 
   /** Overwrites all heaps. */
@@ -214,16 +213,11 @@ export class WorkerModel {
   }
 
   async #compile({file, signatures}: FixedFile): Promise<Instance> {
-    const instance = await Instance.create(this.#factory, this.#binary);
     try {
-      await instance.compile(
+      return await this.#makeInstance(
         file,
         signatures.map((each) => each && signatureInFile(each)),
       );
-      return instance;
-    } catch (error) {
-      instance.wipe();
-      throw error;
     } finally {
       // The instance has its copy; weights are as secret as inputs.
       file.fill(0);
@@ -236,7 +230,8 @@ export class WorkerModel {
     try {
       const [signature] = fixed.signatures as [FixedSignature];
       const {outputs} = await instance.run(0, signatureInFile(signature), inputsInFile(signature, inputs));
-      return outputs[0]!;
+      // A copy: the instance's memory goes with it.
+      return outputs[0]!.slice();
     } finally {
       instance.wipe();
     }

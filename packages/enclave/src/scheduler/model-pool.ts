@@ -1,0 +1,115 @@
+/**
+ * A model's workers: as many as its calls need and cores allow, each a copy that the engine loaded from the one copy of the
+ * file. None at all while the model is unloaded from memory; the file stays, so that it can be loaded again.
+ */
+import type {Engine, LoadedModel, RunResult, Signature} from "@tf-trusted/litert";
+import type {Tensor} from "@tf-trusted/tensor";
+
+/** A call that waits for a worker. */
+export interface WaitingCall {
+  readonly signature: string;
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  /** `performance.now()` at which it is over. */
+  readonly endsAt: number;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: unknown) => void;
+  /** Called when its turn comes: from then on the engine keeps its bounds. */
+  readonly started?: () => void;
+}
+
+export interface PoolWorker {
+  readonly model: LoadedModel;
+  busy: boolean;
+  /** `performance.now()` of its last answer. */
+  usedAt: number;
+}
+
+/** What callers are told of a model's life in memory. */
+export interface PoolFigures {
+  /** Workers that hold the model; 0 while it is unloaded. */
+  readonly workers: number;
+  readonly threads: number;
+  /** The file and what the workers hold. */
+  readonly memoryBytes: number;
+  readonly calls: number;
+  readonly running: number;
+  readonly waiting: number;
+  /** Computing time of all calls. */
+  readonly engineMs: number;
+}
+
+export class ModelPool {
+  readonly signatures: readonly Signature[];
+  /** Cores that a call takes. */
+  readonly threads: number;
+  /** Calls depend on those before: one worker, which is never unloaded. */
+  readonly stateful: boolean;
+  readonly file: Uint8Array;
+  readonly workers: PoolWorker[];
+  readonly waiting: WaitingCall[] = [];
+  readonly #engine: Engine;
+  /** As cores allow; fewer where loading another failed. */
+  maxWorkers: number;
+  running = 0;
+  /** Whether a worker is being loaded. */
+  loading = false;
+  closed = false;
+  usedAt: number = performance.now();
+  /** Computing time that it had, as the scheduler counts it for fair shares. */
+  shareMs = 0;
+  calls = 0;
+  engineMs = 0;
+
+  /** `file` is shared with the workers and is overwritten at the end. */
+  constructor(engine: Engine, file: Uint8Array, first: LoadedModel, threads: number, maxWorkers: number) {
+    this.#engine = engine;
+    this.file = file;
+    this.signatures = first.signatures;
+    this.threads = threads;
+    this.stateful = first.signatures.some(({stateful}) => stateful);
+    this.maxWorkers = this.stateful ? 1 : maxWorkers;
+    this.workers = [newWorker(first)];
+  }
+
+  get idle(): boolean {
+    return this.running === 0 && this.waiting.length === 0 && !this.loading;
+  }
+
+  get memoryBytes(): number {
+    return this.workers.reduce((sum, {model}) => sum + (model.memoryBytes ?? this.file.length), this.file.length);
+  }
+
+  get figures(): PoolFigures {
+    const {threads, memoryBytes, calls, running, engineMs} = this;
+    return {workers: this.workers.length, threads, memoryBytes, calls, running, waiting: this.waiting.length, engineMs};
+  }
+
+  /** Loads another worker. Throws what the engine throws. */
+  async grow(): Promise<void> {
+    this.loading = true;
+    try {
+      const model = await this.#engine.load(this.file, {threads: this.threads});
+      if (this.closed) await model.close();
+      else this.workers.push(newWorker(model));
+    } finally {
+      this.loading = false;
+    }
+  }
+
+  /** Unloads an idle worker. */
+  async drop(worker: PoolWorker): Promise<void> {
+    this.workers.splice(this.workers.indexOf(worker), 1);
+    await worker.model.close();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all(this.workers.splice(0).map(({model}) => model.close()));
+    this.file.fill(0);
+  }
+}
+
+function newWorker(model: LoadedModel): PoolWorker {
+  return {model, busy: false, usedAt: performance.now()};
+}

@@ -1,0 +1,254 @@
+/**
+ * Which call computes next, and on which worker. A model may always run one call, so that none waits for another model's
+ * long one to end: the system divides the cores between them. Beyond that, a model gets further workers while cores are
+ * free, and the one that had the least computing time goes first.
+ *
+ * Memory: models' files and workers together stay within a budget; when they don't, idle workers go, those of the model
+ * that wasn't used for longest first, and are loaded again when a call needs them.
+ */
+import {type Engine, LitertError, type RunOptions, type RunResult} from "@tf-trusted/litert";
+import type {Tensor} from "@tf-trusted/tensor";
+import {EnclaveError} from "../enclave-error.ts";
+import {ModelPool, type PoolWorker, type WaitingCall} from "./model-pool.ts";
+
+export interface SchedulerLimits {
+  /** Calls that compute at once, over all models, but for the one that each may always run. */
+  readonly cores: number;
+  /** Calls of one model that may wait. */
+  readonly maxWaiting: number;
+  /** Of all files and workers. */
+  readonly memoryBytes: number;
+}
+
+export interface ScheduledCall extends RunOptions {
+  readonly signature: string;
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly deadlineMs: number;
+}
+
+/** A worker beyond a model's first goes when it was idle for so long. */
+const spareMs = 60_000;
+
+export class Scheduler {
+  readonly #engine: Engine;
+  readonly #limits: SchedulerLimits;
+  readonly #pools = new Set<ModelPool>();
+  readonly #sweep: NodeJS.Timeout;
+  /** Cores taken by calls, and by workers that are being loaded beside others of their model. */
+  #busy = 0;
+  /** Computing time of the model that was served last: one that comes back can't claim what it didn't use. */
+  #shareMs = 0;
+
+  constructor(engine: Engine, limits: SchedulerLimits) {
+    this.#engine = engine;
+    this.#limits = limits;
+    this.#sweep = setInterval(() => this.#dropSpare(), spareMs / 2).unref();
+  }
+
+  get memoryBytes(): number {
+    let bytes = 0;
+    for (const pool of this.#pools) bytes += pool.memoryBytes;
+    return bytes;
+  }
+
+  /**
+   * Loads a model; `file` is the pool's from now on. Throws `MODEL_BUDGET` where it doesn't fit beside what can't be
+   * unloaded, and what the engine throws.
+   */
+  async load(
+    file: Uint8Array,
+    options: {readonly signal?: AbortSignal; readonly threads?: number},
+  ): Promise<ModelPool> {
+    const {cores} = this.#limits;
+    const threads = this.#engine.capabilities.threads ? Math.min(options.threads || 1, cores) : 1;
+    const {signal} = options;
+    const first = await this.#engine.load(file, {threads, ...(signal && {signal})});
+    const pool = new ModelPool(this.#engine, file, first, threads, Math.max(1, Math.floor(cores / threads)));
+    this.#pools.add(pool);
+    // Nobody may unload it before its first call.
+    pool.running++;
+    this.#makeRoom();
+    pool.running--;
+    const {memoryBytes} = this.#limits;
+    if (this.memoryBytes <= memoryBytes) return pool;
+    const used = this.memoryBytes;
+    await this.close(pool);
+    throw new EnclaveError(
+      "MODEL_BUDGET",
+      `with this model ${used} bytes would be in use; the enclave has ${memoryBytes} for models and their workers`,
+      {details: {used, budget: memoryBytes}},
+    );
+  }
+
+  /** Throws `MODEL_BUSY`, and what the engine throws; `DEADLINE` and `CANCELLED` while it waits, too. */
+  run(pool: ModelPool, {signature, inputs, deadlineMs, signal}: ScheduledCall): Promise<RunResult> {
+    if (signal?.aborted) return Promise.reject(new LitertError("CANCELLED", "the call was cancelled"));
+    if (pool.idle) pool.shareMs = Math.max(pool.shareMs, this.#shareMs);
+    const endsAt = performance.now() + deadlineMs;
+    const worker = pool.waiting.length === 0 && this.#mayStart(pool) ? freeWorker(pool) : undefined;
+    return new Promise((resolve, reject) => {
+      const call = {signature, inputs, endsAt, signal, resolve, reject};
+      if (worker !== undefined) this.#start(pool, worker, call);
+      else this.#wait(pool, call);
+    });
+  }
+
+  /** The pool has no calls under way. */
+  async close(pool: ModelPool): Promise<void> {
+    this.#pools.delete(pool);
+    await pool.close();
+  }
+
+  stop(): void {
+    clearInterval(this.#sweep);
+  }
+
+  #mayStart(pool: ModelPool): boolean {
+    return pool.running === 0 || this.#busy + pool.threads <= this.#limits.cores;
+  }
+
+  #wait(pool: ModelPool, call: WaitingCall): void {
+    const {maxWaiting} = this.#limits;
+    if (pool.waiting.length >= maxWaiting) {
+      call.reject(new EnclaveError("MODEL_BUSY", `${maxWaiting} calls of this model wait already`));
+      return;
+    }
+    const leave = (error: LitertError) => {
+      pool.waiting.splice(pool.waiting.indexOf(waiting), 1);
+      clear();
+      call.reject(error);
+    };
+    const onTime = () => leave(new LitertError("DEADLINE", "the time of the call was over before its turn"));
+    const onAbort = () => leave(new LitertError("CANCELLED", "the call was cancelled before its turn"));
+    const timer = setTimeout(onTime, Math.max(0, Math.min(call.endsAt - performance.now(), 2 ** 31 - 1)));
+    call.signal?.addEventListener("abort", onAbort, {once: true});
+    const clear = () => {
+      clearTimeout(timer);
+      call.signal?.removeEventListener("abort", onAbort);
+    };
+    const waiting: WaitingCall = {...call, started: clear};
+    pool.waiting.push(waiting);
+    this.#grow(pool);
+  }
+
+  #start(pool: ModelPool, worker: PoolWorker, call: WaitingCall): void {
+    call.started?.();
+    worker.busy = true;
+    pool.running++;
+    pool.calls++;
+    this.#busy += pool.threads;
+    this.#shareMs = pool.shareMs;
+    const start = performance.now();
+    const {signature, inputs, signal, endsAt} = call;
+    const options = {deadlineMs: Math.max(1, endsAt - start), ...(signal && {signal})};
+    const ended = () => {
+      worker.busy = false;
+      pool.running--;
+      this.#busy -= pool.threads;
+      const now = performance.now();
+      worker.usedAt = pool.usedAt = now;
+      pool.shareMs += (now - start) * pool.threads;
+      this.#makeRoom();
+      this.#next();
+    };
+    worker.model.run(signature, inputs, options).then(
+      (result) => {
+        pool.engineMs += result.engineMs;
+        ended();
+        call.resolve(result);
+      },
+      (error: unknown) => {
+        ended();
+        call.reject(error);
+      },
+    );
+  }
+
+  /** Starts what waits, as far as there are workers and cores. */
+  #next(): void {
+    for (;;) {
+      let chosen: {readonly pool: ModelPool; readonly worker: PoolWorker} | undefined;
+      for (const pool of this.#pools) {
+        if (pool.waiting.length === 0 || !this.#mayStart(pool)) continue;
+        const worker = freeWorker(pool);
+        if (worker === undefined) this.#grow(pool);
+        else if (chosen === undefined || pool.shareMs < chosen.pool.shareMs) chosen = {pool, worker};
+      }
+      if (chosen === undefined) return;
+      this.#start(chosen.pool, chosen.worker, chosen.pool.waiting.shift()!);
+    }
+  }
+
+  /** Another worker for a model whose calls wait, if it has none, or a core is free for it. */
+  #grow(pool: ModelPool): void {
+    const {workers, loading, threads} = pool;
+    const isFirst = workers.length === 0;
+    if (loading || workers.length >= pool.maxWorkers) return;
+    if (!isFirst && this.#busy + threads > this.#limits.cores) return;
+    if (freeWorker(pool) !== undefined) return;
+    if (!isFirst) this.#busy += threads;
+    pool
+      .grow()
+      .then(
+        () => this.#makeRoom(),
+        (error: unknown) => {
+          // What is there goes on; a model that can't be loaded again fails its calls.
+          if (isFirst) for (const call of pool.waiting.splice(0)) fail(call, error);
+          else pool.maxWorkers = workers.length;
+        },
+      )
+      .finally(() => {
+        if (!isFirst) this.#busy -= threads;
+        this.#next();
+      });
+  }
+
+  /** Unloads what is idle, until the rest fits into the budget. */
+  #makeRoom(): void {
+    let bytes = this.memoryBytes;
+    while (bytes > this.#limits.memoryBytes) {
+      const victim = this.#leastUseful();
+      if (victim === undefined) return;
+      this.#drop(victim.pool, victim.worker);
+      bytes = this.memoryBytes;
+    }
+  }
+
+  /** Spare workers first, then those of the model that wasn't used for longest. */
+  #leastUseful(): {readonly pool: ModelPool; readonly worker: PoolWorker} | undefined {
+    let found: {readonly pool: ModelPool; readonly worker: PoolWorker; readonly rank: number} | undefined;
+    for (const pool of this.#pools) {
+      const spare = pool.workers.length > 1;
+      if (pool.stateful || (!spare && !pool.idle)) continue;
+      const worker = freeWorker(pool);
+      if (worker === undefined) continue;
+      const rank = pool.usedAt - (spare ? Number.MAX_SAFE_INTEGER : 0);
+      if (found === undefined || rank < found.rank) found = {pool, worker, rank};
+    }
+    return found;
+  }
+
+  #dropSpare(): void {
+    const before = performance.now() - spareMs;
+    for (const pool of this.#pools) {
+      for (const worker of pool.workers.slice(1)) {
+        if (!worker.busy && worker.usedAt < before) this.#drop(pool, worker);
+      }
+    }
+  }
+
+  #drop(pool: ModelPool, worker: PoolWorker): void {
+    // It is out of the pool at once; what the engine says of its end concerns no call.
+    pool.drop(worker).catch(() => undefined);
+  }
+}
+
+function fail(call: WaitingCall, error: unknown): void {
+  call.started?.();
+  call.reject(error);
+}
+
+/** The first that is free, so that the last ones become idle for long. */
+function freeWorker({workers}: ModelPool): PoolWorker | undefined {
+  return workers.find(({busy}) => !busy);
+}
