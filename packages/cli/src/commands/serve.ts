@@ -42,12 +42,10 @@ export const serveCommand = defineCommand({
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
     const {launchSimulated} = await import("@tf-trusted/client");
-    const {chooseEngine} = await import("@tf-trusted/enclave");
-    const chosen = chooseEngine(args.engine ?? "auto");
     const platform = await openSimulatedPlatform(args.state);
     const enclave = await launchSimulated({
       platform,
-      ...launchWishes(chosen.engine, args.threads),
+      ...launchWishes(args.engine, args.threads),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
@@ -60,13 +58,13 @@ export const serveCommand = defineCommand({
       const text = `${formatJson(policy as never)}\n`;
       const path = args["policy-file"] ?? (args.state === undefined ? undefined : join(args.state, "policy.json"));
       if (path !== undefined) await writeOutputFile(path, text);
-      if (!json) showBanner(context, enclave.address, chosen, path, process.altered);
+      if (!json) showBanner(context, enclave.address, process.engine!, path, process.altered);
       if (path === undefined || json) {
         await print({
           json: {
             address: enclave.address,
             platform: "simulated",
-            engine: chosen.engine,
+            engine: process.engine!.engine,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,

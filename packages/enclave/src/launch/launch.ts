@@ -15,7 +15,7 @@ import type {EnclaveEvent} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import {encodeEvidence} from "../platforms/simulated.ts";
 import {type ArtefactMeasurement, measureArtefact} from "./artefact.ts";
-import {artefactWith, chooseEngine, type EngineChoice} from "./native-artefact.ts";
+import {artefactWith, type ChosenEngine, chooseEngine, type EngineChoice} from "./native-artefact.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
 export interface LaunchOptions {
@@ -49,6 +49,8 @@ export interface LaunchedEnclave {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** What computes in it, and why; `undefined` where the artefact was given. */
+  readonly engine: ChosenEngine | undefined;
   /** Simulated MRENCLAVE, hexadecimal. */
   readonly measurement: string;
   /** What the manifest of the build says it should be: what a policy pins. */
@@ -78,9 +80,9 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
   const {platform, host = "127.0.0.1", onEvent, onExit} = options;
   const configuration: Readonly<Record<string, unknown>> = {...options.configuration};
   parseConfiguration(configuration);
-  const folder = await realFolder(
-    options.artefact ?? (await artefactWith(chooseEngine(options.engine ?? "wasm").engine)),
-  );
+  const {artefact, engine: choice = "wasm"} = options;
+  let chosen = artefact === undefined ? chooseEngine(choice) : undefined;
+  let folder = await realFolder(artefact ?? (await artefactWith(chosen!.engine)));
   const node = options.node ?? findEnclaveNode();
   let stopping = false;
   let port = options.port ?? 0;
@@ -125,9 +127,19 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
     });
   }
 
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    // Some systems let no process be started or confined, which only trying tells.
+    const mayFallBack = choice === "auto" && chosen?.engine === "native";
+    if (!mayFallBack || !(error instanceof EnclaveError) || error.code !== "LAUNCH_FAILED") throw error;
+    chosen = {engine: "wasm", reason: `the native engine doesn't start here: ${error.message}`};
+    folder = await realFolder(await artefactWith("wasm"));
+    await start();
+  }
   return {
     host,
+    engine: chosen,
     get port() {
       return port;
     },
