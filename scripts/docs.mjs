@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// Writes docs/errors.md and docs/attestation-codes.md from the tables in the code: `npm run docs` after a build.
+// Writes docs/errors.md, docs/attestation-codes.md and the layers in docs/convert.md from the tables in the code: `npm run docs` after a build.
 // `npm run docs -- --check` changes nothing and fails if they differ (a test runs it).
 import {readFileSync, writeFileSync} from "node:fs";
 import * as attestation from "@tf-trusted/attestation";
+import {kerasLayers} from "@tf-trusted/convert";
 
 const packages = [
   "core",
@@ -38,6 +39,7 @@ ${sections.join("\n")}`;
 let stale = 0;
 update("docs/errors.md", errors);
 update("docs/attestation-codes.md", attestation.attestationCodesMarkdown());
+update("docs/convert.md", withLayers(readFileSync("docs/convert.md", "utf8")));
 process.exit(stale === 0 ? 0 : 1);
 
 function update(path, text) {
@@ -55,6 +57,35 @@ function update(path, text) {
   }
   writeFileSync(path, text);
   console.log(`wrote ${path}`);
+}
+
+/** What stands between two marks. */
+function withLayers(text) {
+  const [begin, end] = ["<!-- layers: made by npm run docs -->", "<!-- end of layers -->"];
+  const {families, refused} = kerasLayers();
+  const names = Object.values(families).flat();
+  const rows = Object.entries(families).map(([family, all]) => `| ${family} | ${all.map(code).join(" ")} |`);
+  const others = Object.entries(refused).map(([name, why]) => `| ${code(name)} | ${cell(why)} |`);
+  const table = `${names.length} names of layers, those of earlier versions among them:
+
+| family | layers |
+|---|---|
+${rows.join("\n")}
+
+Those of Keras that are refused by name, and why:
+
+| layer | |
+|---|---|
+${others.join("\n")}
+`;
+  const start = text.indexOf(begin);
+  const stop = text.indexOf(end);
+  if (start < 0 || stop < 0) throw new Error(`docs/convert.md lacks ${begin} or ${end}`);
+  return `${text.slice(0, start)}${begin}\n${table}${text.slice(stop)}`;
+}
+
+function code(name) {
+  return `\`${name}\``;
 }
 
 function cell(text) {

@@ -5,7 +5,7 @@
 import {readFileSync} from "node:fs";
 import {dirname, resolve} from "node:path";
 import {AttestationError, attestationCodes} from "@tf-trusted/attestation";
-import {readVectorFile} from "../packages/attestation/dist/testing/corpus.js";
+import {vectorReader} from "../packages/attestation/dist/testing/corpus.js";
 import {vectorFlaws, verifyVector} from "../packages/attestation/dist/testing/vector-case.js";
 
 const words = process.argv.slice(2);
@@ -16,7 +16,7 @@ if (index === undefined || others.length > 0) {
   process.exit(2);
 }
 
-const folder = dirname(resolve(index));
+const read = vectorReader(dirname(resolve(index)));
 const {cases} = JSON.parse(readFileSync(index, "utf8"));
 const counts = new Map();
 let wrongVerdicts = 0;
@@ -37,18 +37,19 @@ for (const [tee, {all, expected, asExpected}] of counts) {
 }
 process.exitCode = wrongVerdicts > 0 ? 1 : 0;
 
-/** A case that can't even be put as a question (a policy that no reader takes) is no acceptance: its verdict is `error`. */
+/** A case that can't even be put as a question (a policy that no reader takes) is a refusal; what isn't ours, an `error`. */
 async function run(vector) {
   try {
-    const report = await verifyVector(vector, (name) => readVectorFile(folder, vector, name));
+    const report = await verifyVector(vector, read);
     const {code, tcbStatus, advisories, identity} = report;
     const verdict = report.verdict === "trusted" ? "accept" : "refuse";
     const family = code === null ? null : attestationCodes[code].family;
     return {row: {id: vector.id, verdict, tcbStatus, advisories, code, family, claims: identity}, report};
   } catch (error) {
-    const code = error instanceof AttestationError ? error.code : "ERROR";
+    const coded = error instanceof AttestationError;
+    const [verdict, code] = coded ? ["refuse", error.code] : ["error", "ERROR"];
     const nothing = {tcbStatus: null, advisories: [], family: null, claims: null};
-    return {row: {id: vector.id, verdict: "error", ...nothing, code, message: String(error?.message)}, report: null};
+    return {row: {id: vector.id, verdict, ...nothing, code, message: String(error?.message)}, report: null};
   }
 }
 

@@ -8,6 +8,10 @@ export const attestationErrors = {
     when: "A policy isn't JSON, has unknown or missing members, or values out of range.",
     todo: "Correct all places that the message lists; `tf-trusted policy check` shows them too.",
   },
+  BUNDLE_INVALID: {
+    when: "A bundle of evidence, time, files and policy lacks a part, or has one of another kind.",
+    todo: "Correct the place that the message names; docs/attestation.md has the form.",
+  },
   CBOR_INVALID: {
     when: "CBOR isn't in its strict form, or a value isn't what its place asks for.",
     todo: "Check that the document was transported whole, as raw bytes.",

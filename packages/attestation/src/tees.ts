@@ -2,7 +2,7 @@
 import type {CheckSequence} from "./checks/check.ts";
 import type {TrustedRoot} from "./evidence/dcap/facts.ts";
 import type {TrailingBytes} from "./evidence/dcap/quote.ts";
-import type {Evidence, SgxCollateral} from "./evidence/evidence.ts";
+import type {Evidence} from "./evidence/evidence.ts";
 import {type GenuineNitro, nitroChecks} from "./evidence/nitro/verify.ts";
 import {sgxForms} from "./evidence/sgx/parse.ts";
 import {sgxChecks} from "./evidence/sgx/verify.ts";
@@ -23,33 +23,6 @@ export interface EvidenceSnapshot {
   readonly bytes: Uint8Array;
   readonly collateral: Readonly<Record<string, Uint8Array>>;
 }
-
-interface EvidenceKind {
-  readonly tee: keyof typeof teeVerifiers;
-  /** The member that holds the evidence itself. */
-  readonly main: string;
-  /** The members of its collateral. */
-  readonly parts: readonly string[];
-}
-
-const dcapParts = [
-  "tcbInfo",
-  "tcbInfoIssuerChain",
-  "qeIdentity",
-  "qeIdentityIssuerChain",
-  "pckCrl",
-  "pckCrlIssuerChain",
-  "rootCrl",
-  "pckChain",
-] as const satisfies readonly (keyof SgxCollateral)[];
-
-export const evidenceKinds: Readonly<Record<Evidence["kind"], EvidenceKind>> = {
-  "sgx-quote-v3": {tee: "sgx", main: "quote", parts: dcapParts},
-  "sgx-quote": {tee: "sgx", main: "quote", parts: dcapParts},
-  "tdx-quote": {tee: "tdx", main: "quote", parts: dcapParts},
-  "nitro-document": {tee: "nitro", main: "document", parts: []},
-  "snp-report": {tee: "snp", main: "report", parts: ["vcek", "amdChain", "amdCrl"]},
-};
 
 // biome-ignore lint/suspicious/noExplicitAny: each row's facts meet their types where its sequences are built
 type AnySequence = CheckSequence<any, any>;

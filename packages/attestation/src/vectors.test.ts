@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import {createHash, X509Certificate} from "node:crypto";
 import {test} from "node:test";
 import {parsePolicy, vendorRoots} from "./index.ts";
-import {readVectorCases, readVectorFile, vectorsFolder} from "./testing/corpus.ts";
+import {readVectorCases, vectorReader, vectorsFolder} from "./testing/corpus.ts";
 import {vectorFlaws, verifyVector} from "./testing/vector-case.ts";
 
 const skip = "skip" in vectorsFolder ? vectorsFolder.skip : false;
@@ -17,10 +17,11 @@ const refusedBefore: Readonly<Record<string, string>> = {
 for (const tee of ["sgx", "tdx", "snp", "nitro"]) {
   test(`attestation vectors: ${tee}`, {skip}, async (context) => {
     const cases = readVectorCases(folder).filter((vector) => vector.tee === tee);
+    const read = vectorReader(folder);
     let passed = 0;
     for (const vector of cases) {
       await context.test(vector.id, async () => {
-        const report = await verifyVector(vector, (name) => readVectorFile(folder, vector, name));
+        const report = await verifyVector(vector, read);
         const reason = refusedBefore[vector.id];
         if (reason !== undefined) assert.equal(report.code, reason);
         const expected = reason === undefined ? vector : {...vector, expect: {...vector.expect, reason: null}};
@@ -45,7 +46,7 @@ test("the pinned root of Intel is the one of the real vectors", {skip}, async ()
   const real = readVectorCases(folder).filter(({id}) => id === "r-sgx-plat-a" || id === "r-sgx-proc-a");
   assert.equal(real.length, 2);
   for (const vector of real) {
-    const root = new X509Certificate(Buffer.from(readVectorFile(folder, vector, "root")!));
+    const root = new X509Certificate(Buffer.from(vectorReader(folder)(vector.files.root!)));
     assert.equal(createHash("sha256").update(root.raw).digest("hex"), vendorRoots.intel.certificateSha256);
     const spki = root.publicKey.export({type: "spki", format: "der"});
     assert.equal(createHash("sha256").update(spki).digest("hex"), vendorRoots.intel.spkiSha256);

@@ -2,17 +2,18 @@
  * The door of the package: evidence, policy and time in, a report out. First *is it genuine* (evidence/), then *is it of
  * this session*, then *is it wanted* (policy/). The first failure decides.
  */
-import {encodeHex, equalBytes} from "@tf-trusted/core";
+import {encodeHex, equalBytes, sha256} from "@tf-trusted/core";
 import {unexpected} from "./attestation-error.ts";
 import {type Check, checksFrom, fail, pass, passIf, type Step} from "./checks/check.ts";
 import type {TrustedRoot} from "./evidence/dcap/facts.ts";
 import type {Evidence} from "./evidence/evidence.ts";
+import {evidenceKinds, isEvidenceKind} from "./evidence/kinds.ts";
 import {identityTitle} from "./policy/explain.ts";
 import {type Claims, trustedRootOf} from "./policy/match.ts";
 import type {Policy} from "./policy/schema.ts";
 import type {PolicyReport, Report} from "./report/report.ts";
 import {summarise} from "./report/summary.ts";
-import {type EvidenceSnapshot, evidenceKinds, type TeeVerifier, teeVerifiers} from "./tees.ts";
+import {type EvidenceSnapshot, type TeeVerifier, teeVerifiers} from "./tees.ts";
 
 export interface VerifyOptions {
   readonly policy: Policy;
@@ -49,7 +50,7 @@ const evidenceReadable: Check<DoorStart, {readonly snapshot: EvidenceSnapshot}> 
   // The first check, and synchronous: the bytes are copied before the caller can change them.
   run: ({evidence}) => {
     const kind = kindOf(evidence);
-    if (!isKnownKind(kind)) return fail("EVIDENCE_KIND", kind, Object.keys(evidenceKinds).join(", "));
+    if (!isEvidenceKind(kind)) return fail("EVIDENCE_KIND", kind, Object.keys(evidenceKinds).join(", "));
     const {main, parts: names} = evidenceKinds[kind];
     const outer = evidence as unknown as Readonly<Record<string, unknown>>;
     const collateral = outer.collateral as Readonly<Record<string, unknown>> | null | undefined;
@@ -152,11 +153,12 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   const expectedReportData = options.expectedReportData && Uint8Array.from(options.expectedReportData);
   const expectedNonce = options.expectedNonce ? Uint8Array.from(options.expectedNonce) : null;
   const kind = kindOf(evidence);
-  const verifier: TeeVerifier = teeVerifiers[isKnownKind(kind) ? evidenceKinds[kind].tee : "sgx"];
+  const verifier: TeeVerifier = teeVerifiers[isEvidenceKind(kind) ? evidenceKinds[kind].tee : "sgx"];
   const {checks, policyChecks} = verifier;
   const door = await doorChecks.run({evidence, policy});
-  const base = {kind, at, verifier};
   const {snapshot, trustedRoots} = door.facts;
+  const digest = snapshot ? encodeHex(await sha256(snapshot.bytes)) : null;
+  const base = {kind, at, verifier, digest};
   if (snapshot === undefined || trustedRoots === undefined) {
     const steps = [...door.steps, ...skippedAfter(door.failed, checks, sessionChecks, policyChecks)];
     return assemble({...base, steps, failed: door.failed, facts: {}, bound: false, policy: notCompared});
@@ -238,6 +240,7 @@ function skippedAfter(
 
 interface Findings {
   readonly kind: string;
+  readonly digest: string | null;
   readonly verifier: TeeVerifier;
   readonly at: number;
   readonly steps: readonly Step[];
@@ -247,7 +250,7 @@ interface Findings {
   readonly policy: PolicyReport;
 }
 
-function assemble({kind, verifier, at, steps, failed, facts, bound, policy}: Findings): Report {
+function assemble({kind, digest, verifier, at, steps, failed, facts, bound, policy}: Findings): Report {
   const verdict = failed === null ? "trusted" : "refused";
   const {trustedRoot} = facts as {readonly trustedRoot?: TrustedRoot};
   const simulated = trustedRoot?.kind === "simulated";
@@ -258,6 +261,7 @@ function assemble({kind, verifier, at, steps, failed, facts, bound, policy}: Fin
     code: failed?.code ?? null,
     summary: summarise({failed, genuine, simulated, bound, policy}),
     evidenceKind: kind,
+    evidenceSha256: digest,
     verifiedAt: isoTime(at),
     genuine,
     simulated,
@@ -277,8 +281,4 @@ function kindOf(evidence: Evidence | null | undefined): string {
 
 function isoTime(time: number): string {
   return new Date(time).toISOString();
-}
-
-function isKnownKind(kind: string): kind is Evidence["kind"] {
-  return Object.hasOwn(evidenceKinds, kind);
 }

@@ -47,6 +47,8 @@ const wrongUse: ReadonlySet<string> = new Set([
   "CONVERT_OUTPUTS_AMBIGUOUS",
   "CONVERT_INPUT_SHAPE",
   "POLICY_INVALID",
+  "BUNDLE_INVALID",
+  "JSON_INVALID",
   "MODEL_NAME",
   "ADDRESS",
 ]);

@@ -13,6 +13,7 @@ export interface HelpOutput {
 const groups: Readonly<Record<string, string>> = {
   enclave: "What an enclave is measured as",
   engine: "What computes: install and list engines",
+  quote: "Look into attestation evidence",
   policy: "Write and read the policies that enclaves have to satisfy",
 };
 

@@ -2,42 +2,42 @@
 import {mkdir} from "node:fs/promises";
 import {join} from "node:path";
 import {
-  createSimulatedPlatform,
-  type PolicyInput,
-  restoreSimulatedPlatform,
-  type SimulatedPlatform,
+  createSimulatedMachine,
+  restoreSimulatedMachine,
+  type SimulatedMachine,
+  type SimulatedTee,
 } from "@tf-trusted/attestation";
 import {CliError} from "./cli-error.ts";
 import {readTextFile, reasonOf, writeOutputFile} from "./files.ts";
 
 const stateFile = "simulated-platform.json";
 
-/** The platform of a folder, made on first use; a new one each time without a folder. Throws `SIMULATION_STATE`. */
-export async function openSimulatedPlatform(folder: string | undefined): Promise<SimulatedPlatform> {
+/**
+ * The machine of a folder, made on first use, of SGX unless told otherwise; a new one each time without a folder. Throws
+ * `SIMULATION_STATE`, and `CLI_USAGE` where the folder's is of another kind than the one asked for.
+ */
+export async function openSimulatedMachine(
+  folder: string | undefined,
+  tee: SimulatedTee | undefined,
+): Promise<SimulatedMachine> {
   const options = {now: () => new Date()};
-  if (folder === undefined) return createSimulatedPlatform(options);
+  if (folder === undefined) return createSimulatedMachine(tee ?? "sgx", options);
   const existing = await readState(folder);
-  if (existing !== undefined) return restoreSimulatedPlatform(existing, options);
-  const platform = await createSimulatedPlatform(options);
+  if (existing !== undefined) {
+    const machine = await restoreSimulatedMachine(existing, options);
+    if (tee === undefined || tee === machine.tee) return machine;
+    throw new CliError("CLI_USAGE", `--tee ${tee}: ${folder} keeps a ${machine.tee} machine; name another --state DIR`);
+  }
+  const machine = await createSimulatedMachine(tee ?? "sgx", options);
   await makePrivateFolder(folder);
-  await writeOutputFile(join(folder, stateFile), `${JSON.stringify(await platform.state())}\n`, 0o600);
-  return platform;
+  await writeOutputFile(join(folder, stateFile), `${JSON.stringify(await machine.state())}\n`, 0o600);
+  return machine;
 }
 
-/** The root that a folder's platform has, for policies. Throws `CLI_FILE_READ` where there is none yet. */
-export async function rootOfState(folder: string): Promise<string> {
+/** The machine that a folder has, for policies. Throws `CLI_FILE_READ` where there is none yet. */
+export async function machineOfState(folder: string): Promise<SimulatedMachine> {
   const state = JSON.parse(await readTextFile(join(folder, stateFile))) as unknown;
-  return (await restoreSimulatedPlatform(state, {now: () => new Date()})).rootSpkiSha256;
-}
-
-/** Exactly this enclave on exactly this simulated machine. */
-export function simulatedPolicy(rootSpkiSha256: string, measurements: readonly string[]): PolicyInput {
-  return {
-    version: 1,
-    identities: [
-      {tee: "sgx", name: "simulated enclave", root: {simulated: rootSpkiSha256}, mrEnclave: [...measurements]},
-    ],
-  };
+  return restoreSimulatedMachine(state, {now: () => new Date()});
 }
 
 /** `undefined` where there is no state yet; anything else that is wrong is told. */
@@ -54,7 +54,7 @@ async function readState(folder: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch {
-    // restoreSimulatedPlatform refuses it with the right code.
+    // restoreSimulatedMachine refuses it with the right code.
     return null;
   }
 }

@@ -1,10 +1,11 @@
 /** A local simulated enclave with the exact policy for it: what `tf-trusted run` uses where no server is named. */
 import {
-  createSimulatedPlatform,
+  createSimulatedMachine,
   type Policy,
   type PolicyInput,
   parsePolicy,
-  type SimulatedPlatform,
+  type SimulatedMachine,
+  type SimulatedTee,
 } from "@tf-trusted/attestation";
 import {
   configurationDigest,
@@ -16,7 +17,9 @@ import {
 
 export interface LaunchSimulatedOptions extends Omit<LaunchOptions, "platform"> {
   /** The simulated machine; default: a new one, with a new root. */
-  readonly platform?: SimulatedPlatform;
+  readonly platform?: SimulatedMachine;
+  /** The kind of a new machine; default: SGX. */
+  readonly tee?: SimulatedTee;
 }
 
 export interface SimulatedEnclave {
@@ -26,7 +29,7 @@ export interface SimulatedEnclave {
   readonly policy: Policy;
   /** The same as people write it. */
   readonly policyInput: PolicyInput;
-  readonly platform: SimulatedPlatform;
+  readonly platform: SimulatedMachine;
   readonly process: LaunchedEnclave;
   stop(): Promise<void>;
 }
@@ -41,19 +44,13 @@ export interface SimulatedEnclave {
  * ```
  */
 export async function launchSimulated(options: LaunchSimulatedOptions = {}): Promise<SimulatedEnclave> {
-  const platform = options.platform ?? (await createSimulatedPlatform({now: () => new Date()}));
+  const platform = options.platform ?? (await createSimulatedMachine(options.tee ?? "sgx", {now: () => new Date()}));
   const launched = await launchEnclave({...options, platform});
+  const identity = await platform.identity([launched.expectedMeasurement]);
+  const configurationSha256 = configurationDigest(parseConfiguration({...options.configuration}));
   const policyInput: PolicyInput = {
     version: 1,
-    identities: [
-      {
-        tee: "sgx",
-        name: "simulated enclave on this machine",
-        root: {simulated: platform.rootSpkiSha256},
-        mrEnclave: [launched.expectedMeasurement],
-        requiredClaims: {configurationSha256: configurationDigest(parseConfiguration({...options.configuration}))},
-      },
-    ],
+    identities: [{...identity, name: `${identity.name} on this machine`, requiredClaims: {configurationSha256}}],
   };
   return {
     address: launched.address,

@@ -7,7 +7,7 @@ import {fileURLToPath} from "node:url";
 import {TfTrustedError} from "@tf-trusted/core";
 import type {Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "./convert-error.ts";
-import {convertKeras, convertKerasConfig, inspectKeras, recogniseKerasFile} from "./convert-keras.ts";
+import {convertKeras, convertKerasConfig, inspectKeras, kerasLayers, recogniseKerasFile} from "./convert-keras.ts";
 import {float32Tensor, transposeTensor} from "./ops/elements.ts";
 import {layerNames} from "./readers/keras/layers/index.ts";
 import {mutants} from "./testing/mutate.ts";
@@ -282,6 +282,50 @@ for (const name of ["core.keras", "core.h5"]) {
   });
 }
 
-test("about a hundred layers are known", () => {
-  assert.ok(layerNames().length > 100);
+test("layers of Keras are converted, or refused with their own reason", () => {
+  const {families, refused} = kerasLayers();
+  assert.deepEqual(Object.values(families).flat().sort(), layerNames());
+  assert.ok(layerNames().length >= 140);
+  for (const [name, why] of Object.entries(refused)) {
+    assert.ok(!layerNames().includes(name), name);
+    assert.throws(
+      () => convertKerasConfig(sequential([name, {}]), weights),
+      (error) =>
+        error instanceof ConvertError &&
+        error.code === "CONVERT_LAYER_UNSUPPORTED" &&
+        error.message.includes(`${name}, ${why}`),
+    );
+  }
+  // Of an author who chose the same name.
+  const own = {class_name: "Hashing", registered_name: "mine>Hashing", config: {name: "h"}};
+  const config = sequential();
+  assert.throws(
+    () => convertKerasConfig({...config, config: {...config.config, layers: [...config.config.layers, own]}}, weights),
+    refusal("CONVERT_LAYER_UNSUPPORTED", /Hashing, a custom layer/),
+  );
 });
+
+/** Lookups and pools that can't be what Keras does, or that aren't what they say. */
+const misfits: readonly (readonly [string, Readonly<Record<string, unknown>>, ConvertError["code"], RegExp])[] = [
+  ["IntegerLookup", {vocabulary: [1], num_oov_indices: 0}, "CONVERT_LAYER_UNSUPPORTED", /num_oov_indices=0/],
+  [
+    "IntegerLookup",
+    {vocabulary: [1], num_oov_indices: 2, oov_method: "farmhash"},
+    "CONVERT_LAYER_UNSUPPORTED",
+    /farmhash/,
+  ],
+  ["IntegerLookup", {vocabulary: [1, 1]}, "CONVERT_KERAS", /different whole numbers/],
+  ["IntegerLookup", {vocabulary: [1, 0], mask_token: 0}, "CONVERT_KERAS", /different whole numbers/],
+  ["IntegerLookup", {vocabulary: null}, "CONVERT_LAYER_UNSUPPORTED", /isn't in the configuration/],
+  ["AdaptiveMaxPooling1D", {output_size: [1]}, "CONVERT_KERAS", /rank 2, expected 3/],
+  ["MelSpectrogram", {fft_length: 8, sequence_length: 9}, "CONVERT_KERAS", /sequence_length is 9/],
+  ["MelSpectrogram", {fft_length: 2, window: [1, 2, 3]}, "CONVERT_KERAS", /3 numbers, expected 2/],
+  ["MelSpectrogram", {fft_length: 1 << 16}, "CONVERT_LAYER_UNSUPPORTED", /fft_length=65536/],
+  ["STFTSpectrogram", {mode: "loud"}, "CONVERT_LAYER_UNSUPPORTED", /mode="loud"/],
+];
+
+for (const [name, options, code, message] of misfits) {
+  test(`refused: ${name} ${JSON.stringify(options)}`, () => {
+    assert.throws(() => convertKerasConfig(sequential([name, options]), weights), refusal(code, message));
+  });
+}

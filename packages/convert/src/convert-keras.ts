@@ -5,7 +5,9 @@ import {ConvertError} from "./convert-error.ts";
 import type {Graph} from "./ir/graph.ts";
 import {defaultLimits} from "./limits.ts";
 import {buildModel, describePorts} from "./readers/keras/build-model.ts";
+import {checkDepth} from "./readers/keras/config.ts";
 import {openKeras, recogniseKeras} from "./readers/keras/keras-file.ts";
+import {layerFamilies, refusedLayers} from "./readers/keras/layers/index.ts";
 import {parseModel} from "./readers/keras/model-config.ts";
 import {type WeightOwner, type WeightSource, weightsByName} from "./readers/keras/weights.ts";
 import {signatureKey} from "./tflite/emit.ts";
@@ -50,6 +52,7 @@ export function convertKerasConfig(
   weights: ReadonlyMap<string, Tensor>,
   options: KerasConfigOptions = {},
 ): ConvertResult {
+  checkDepth(config, "the configuration");
   const {graph, notes} = readModel(config, () => weightsByName(weights), options.version ?? 2, options);
   return convertSource({graph, notes, format: "tfjs-layers", name: signatureKey}, options);
 }
@@ -60,6 +63,14 @@ export function recogniseKerasFile(
   maxBytes: number = defaultLimits.maxBytes,
 ): "keras" | "h5" | undefined {
   return recogniseKeras(bytes, maxBytes);
+}
+
+/** Layers that are converted, by family, and those of Keras that aren't, with the reason. */
+export function kerasLayers(): {
+  readonly families: Readonly<Record<string, readonly string[]>>;
+  readonly refused: Readonly<Record<string, string>>;
+} {
+  return {families: layerFamilies(), refused: refusedLayers};
 }
 
 /** What a Keras file offers, without its weights. */

@@ -85,8 +85,7 @@ export async function convertModel(source: ModelSource, options: ModelOptions = 
     case "tfjs":
       return convertTfjs(model.files, options);
     case "saved-model": {
-      const {inputs = [], ...rest} = options;
-      return convertSavedModel(model.files, {...rest, shapes: shapesOf(inputs)});
+      return convertSavedModel(model.files, options);
     }
     case "keras": {
       const {inputs = [], ...rest} = options;

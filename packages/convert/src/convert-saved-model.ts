@@ -10,7 +10,14 @@ import {Checkpoint} from "./readers/checkpoint/checkpoint.ts";
 import {type GraphDef, operatorsOf} from "./readers/graphdef/graph-def.ts";
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
-import {indexNodes, type NodeIndex, parseRef, selectNodes} from "./readers/graphdef/select.ts";
+import {
+  type InputRequest,
+  indexNodes,
+  type NodeIndex,
+  nodeName,
+  parseRef,
+  selectNodes,
+} from "./readers/graphdef/select.ts";
 import type {ModelFiles} from "./readers/model-files.ts";
 import {freezeVariables} from "./readers/saved-model/freeze.ts";
 import {
@@ -34,7 +41,13 @@ export interface SavedModelOptions
   readonly signature?: string | readonly string[];
   /** Default: `serve`. */
   readonly tags?: readonly string[];
-  /** Outputs that are wanted, of one signature: the named one, or `serving_default`, or the only one. Default: all. */
+  /**
+   * Where the graph of one signature (the named one, or `serving_default`, or the only one) begins: its inputs, or nodes
+   * of the graph with calls inlined (`node`, `node:1`), as errors and reports name them. Default: all its inputs, and
+   * those that aren't named where no node is.
+   */
+  readonly inputs?: readonly (string | InputRequest)[];
+  /** Where it ends: its outputs, or nodes. Default: all its outputs. */
   readonly outputs?: readonly string[];
   /** Shapes for inputs of the signatures, by name; -1 leaves a dimension open. Default: the signature's own. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
@@ -57,7 +70,7 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
   const metaGraph = chooseMetaGraph(await readSavedModel(files, limits.maxBytes), options.tags);
   const wanted = typeof options.signature === "string" ? [options.signature] : options.signature;
   const leaveOut = wanted === undefined || wanted.length === 0;
-  const signatures = signaturesFor(metaGraph, wanted, options.outputs);
+  const signatures = signaturesFor(metaGraph, wanted, options);
   checkShapeNames(signatures, options.shapes);
   const hasVariables = files.paths.includes(`${variablesPrefix}.index`);
   const checkpoint = hasVariables ? await Checkpoint.open(files, variablesPrefix) : undefined;
@@ -77,17 +90,23 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
   return convertSources(sources, options, leaveOut, notes);
 }
 
-/** Outputs that are picked belong to one signature. */
+/** Inputs and outputs that are picked belong to one signature. */
 function signaturesFor(
   metaGraph: MetaGraph,
   wanted: readonly string[] | undefined,
-  outputs: readonly string[] = [],
+  {inputs = [], outputs = []}: SavedModelOptions,
 ): readonly Signature[] {
-  if (outputs.length === 0) return chooseSignatures(metaGraph, wanted);
+  if (inputs.length === 0 && outputs.length === 0) return chooseSignatures(metaGraph, wanted);
   if (wanted !== undefined && wanted.length > 1) {
-    throw new ConvertError("CONVERT_NAME_UNKNOWN", "outputs can be picked of one signature only; name one signature");
+    throw new ConvertError(
+      "CONVERT_NAME_UNKNOWN",
+      "inputs and outputs can be picked of one signature only; name one signature",
+    );
   }
-  return [withOutputs(chooseSignature(metaGraph, wanted?.[0]), outputs)];
+  const signature = chooseSignature(metaGraph, wanted?.[0]);
+  const picked = signature.outputs.filter(({name}) => outputs.includes(name));
+  // Nodes are known once calls are inlined; until then, all that leads to the signature's own outputs is needed.
+  return [picked.length > 0 && picked.length === outputs.length ? {...signature, outputs: picked} : signature];
 }
 
 /** Throws `CONVERT_NAME_UNKNOWN`. */
@@ -137,16 +156,25 @@ export function importSignature(
   options: SavedModelOptions,
   limits: ConvertLimits,
 ): Source {
-  const outputs = signature.outputs.map(({tensor}) => parseRef(tensor));
-  const requests = signature.inputs.map(({name, tensor, shape: declared}) => {
+  const ends = outputsOf(signature, options.outputs, index);
+  const outputs = ends.map(({tensor}) => parseRef(tensor));
+  const own = signature.inputs.map(({name, tensor, shape: declared}) => {
     const shape = options.shapes?.[name] ?? declared;
     return {name: tensor, as: name, ...(shape && {shape})};
   });
+  const asked = (options.inputs ?? []).map((each): InputRequest => (typeof each === "string" ? {name: each} : each));
+  const merged = asked.map((each): InputRequest => {
+    const found = own.find(({as}) => as === each.name);
+    return found === undefined ? each : {...found, ...each, name: found.name, as: found.as};
+  });
+  // Its own inputs may be named for their shapes, and then not all of them.
+  const isCut = merged.some(({as}) => as === undefined);
+  const requests = isCut ? merged : own.map((each) => merged.find(({as}) => as === each.as) ?? each);
   // Two names may stand for one value.
   const selection = {
     ...selectNodes(index, requests, [...new Set(outputs)]),
     outputs,
-    outputNames: signature.outputs.map(({name}) => name),
+    outputNames: ends.map(({name}) => name),
   };
   if (selection.nodes.length > limits.maxNodes) {
     throw new ConvertError("CONVERT_LIMIT", `${selection.nodes.length} nodes, expected at most ${limits.maxNodes}`);
@@ -204,17 +232,21 @@ export async function inspectSavedModel(
   };
 }
 
-/** Throws `CONVERT_NAME_UNKNOWN`. */
-function withOutputs(signature: Signature, wanted: readonly string[] = []): Signature {
-  if (wanted.length === 0) return signature;
-  const outputs = wanted.map((name) => {
+/** Those that are wanted. Throws `CONVERT_NAME_UNKNOWN` for what is neither an output of the signature nor a node. */
+function outputsOf(
+  signature: Signature,
+  wanted: readonly string[] = [],
+  index: NodeIndex,
+): readonly Pick<SignaturePort, "name" | "tensor">[] {
+  if (wanted.length === 0) return signature.outputs;
+  return wanted.map((name) => {
     const found = signature.outputs.find((each) => each.name === name);
     if (found) return found;
+    if (index.nodes.has(nodeName(parseRef(name)))) return {name, tensor: name};
     const names = signature.outputs.map((each) => `"${each.name}"`).join(", ");
     throw new ConvertError(
       "CONVERT_NAME_UNKNOWN",
-      `the signature "${signature.name}" has no output "${name}"; it has ${names}`,
+      `the signature "${signature.name}" has no output "${name}", nor its graph such a node; its outputs are ${names}`,
     );
   });
-  return {...signature, outputs};
 }

@@ -69,12 +69,12 @@ test("every unsupported node is told at once", () => {
     placeholder("x", [4]),
     node("a", "Ndtri", ["x"], {T: float}),
     node("b", "FrobnicateV7", ["a"]),
-    node("c", "Zeta", ["x", "x"], {T: float}),
+    node("c", "NextAfter", ["x", "x"], {T: float}),
     node("y", "AddV2", ["b", "c"], {T: float}),
   );
   assert.throws(
     () => convert(graph),
-    failure("CONVERT_OP_UNSUPPORTED", "Ndtri", '"a"', "FrobnicateV7", '"b"', "Zeta", '"c"'),
+    failure("CONVERT_OP_UNSUPPORTED", "Ndtri", '"a"', "FrobnicateV7", '"b"', "NextAfter", '"c"'),
   );
   assert.deepEqual(
     inspectGraph(graph)
@@ -126,6 +126,33 @@ test("what contradicts itself is refused by name", () => {
   assert.throws(
     () => convert(bytesOf(x, placeholder("z", [3]), add("y", "x", "z")), {inputs: ["x"]}),
     failure("CONVERT_NAME_UNKNOWN", '"z"'),
+  );
+});
+
+test("attributes that no operator has are told of by the node, before and after everything else", () => {
+  const conv = (padding: string, stride: string) => {
+    const attributes = {T: float, strides: `list { i: [1, ${stride}, 1, 1] }`, padding: `s: "${padding}"`};
+    return () =>
+      convert(
+        bytesOf(
+          placeholder("x", [1, 4, 4, 1]),
+          floats("w", [1, 1, 1, 1], [1]),
+          node("y", "Conv2D", ["x", "w"], attributes),
+        ),
+      );
+  };
+  assert.doesNotThrow(conv("SAME", "2"));
+  assert.throws(conv("SAMF", "2"), failure("CONVERT_ATTRIBUTE", '"y"', 'padding" is "SAMF", expected SAME, VALID'));
+  assert.throws(conv("SAME", "4294967296"), failure("CONVERT_ATTRIBUTE", '"y"', "4294967296"));
+  const pool = node("y", "MaxPool", ["x"], {
+    T: float,
+    ksize: "list { i: [1, 2] }",
+    strides: "list { i: [1, 1, 1, 1] }",
+    padding: 's: "SAME"',
+  });
+  assert.throws(
+    () => convert(bytesOf(placeholder("x", [1, 4, 4, 1]), pool)),
+    failure("CONVERT_ATTRIBUTE", '"y"', "ksize", "as many elements as 2, expected at least 4"),
   );
 });
 

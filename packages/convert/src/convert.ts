@@ -1,6 +1,6 @@
 /** The pipeline: read → import → passes → lower → passes → emit. */
 import type {LazyBytes, Tensor} from "@tf-trusted/tensor";
-import {readModel, type TfliteModel, writeModel, writeModelParts} from "@tf-trusted/tflite";
+import {readModel, type TfliteModel, writeModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
 import {findCut} from "./cut.ts";
 import {evaluateSource, type IoType} from "./io-type.ts";
@@ -168,8 +168,7 @@ export function convertSources(
   const [first] = converted as [(typeof converted)[number]];
   const distinct = [...new Set(converted.map(({graph}) => graph))];
   const quantised = options.quantize && mergeQuantisation(distinct, options.quantize);
-  const tflite = emitModel(converted.map(({source, graph}) => ({name: source.name, graph})));
-  const parts = writeModelParts(tflite);
+  const {tflite, parts} = emitModel(converted.map(({source, graph}) => ({name: source.name, graph})));
   const modelBytes = parts.reduce((sum, {length}) => sum + length, 0);
   let model: Uint8Array | undefined;
   if (options.verify) readModel(writeModel(tflite));

@@ -14,6 +14,7 @@ export {
   type KerasConfigOptions,
   type KerasOptions,
   type KerasStructure,
+  kerasLayers,
   recogniseKerasFile,
 } from "./convert-keras.ts";
 export {

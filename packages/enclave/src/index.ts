@@ -21,8 +21,6 @@ export {
   type LaunchedEnclave,
   type LaunchOptions,
   launchEnclave,
-  simulatedProduct,
-  simulatedSigner,
 } from "./launch/launch.ts";
 export {
   artefactWith,

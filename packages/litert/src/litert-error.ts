@@ -15,8 +15,8 @@ export const litertErrors = {
     todo: "Cut the graph at a supported type, or use the native engine for strings.",
   },
   DYNAMIC_OUTPUT: {
-    when: "The shape of an output depends on the values of the inputs, so it can't be fixed before the run.",
-    todo: "Pad the output to a fixed size in the model (for example WHERE, UNIQUE, a loop that grows a tensor).",
+    when: "The shape of an output can't be told before the run: it depends on a loop that grows a tensor, on random numbers, on state, or on too many values.",
+    todo: "Give the output a fixed size in the model, for example by padding. (WHERE, UNIQUE, and computed sizes are settled for each call.)",
   },
   INVALID_INPUT: {
     when: "Names, dtypes, shapes or sizes of the inputs of a call aren't those of the signature.",

@@ -1,6 +1,7 @@
 /**
  * The binding of evidence to one TLS session (DESIGN §5.3): what the report data of the evidence has to be. Both sides
- * compute it, each from its own nonce, exporter and key; nothing is ever taken from what the other says.
+ * compute it, each from its own nonce, exporter and key; nothing is ever taken from what the other says. SGX, TDX and SNP
+ * carry it as their report data, which has just this size; a Nitro document carries it as its user data.
  */
 import {concatBytes, sha256, sha512} from "@tf-trusted/core";
 import {ProtocolError} from "./protocol-error.ts";

@@ -7,7 +7,7 @@ import {fileURLToPath} from "node:url";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 for (const [script, what] of Object.entries({
-  "docs.mjs": "docs/errors.md and docs/attestation-codes.md",
+  "docs.mjs": "docs/errors.md, docs/attestation-codes.md and the layers in docs/convert.md",
   "api.mjs": "the public signatures in packages/*/api.txt",
 })) {
   test(`${what} are up to date`, () => {

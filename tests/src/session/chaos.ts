@@ -8,10 +8,11 @@ import {pathToFileURL} from "node:url";
 import workerThreads, {type Worker, type WorkerOptions} from "node:worker_threads";
 import {createSimulatedPlatform} from "@tf-trusted/attestation";
 import {connect} from "@tf-trusted/client";
+import {encodeHex} from "@tf-trusted/core";
 import {parseConfiguration, startEnclave} from "@tf-trusted/enclave";
 import {createWasmEngine} from "@tf-trusted/litert";
 import type {Tensor} from "@tf-trusted/tensor";
-import {digitsModel, images, policyFor, stagedEnclave} from "./harness.ts";
+import {digitsModel, images, stagedMeasurement} from "./harness.ts";
 
 export interface ChaosResult {
   readonly kills: number;
@@ -39,7 +40,7 @@ export async function chaos(seconds: number, everyMs: number, report: (line: str
       kind: "simulated",
       capabilities: {sealing: false, monotonicCounter: false, trustedTime: false},
       measurement: () => "",
-      evidence: (reportData) => platform.evidence({...stagedEnclave, reportData}),
+      evidence: (reportData) => platform.attest({measurement: stagedMeasurement, reportData}),
     },
     configuration: parseConfiguration({workers: 2}),
     host: "127.0.0.1",
@@ -48,7 +49,7 @@ export async function chaos(seconds: number, everyMs: number, report: (line: str
   });
   const connection = await connect({
     address: `127.0.0.1:${enclave.port}`,
-    policy: policyFor(platform, Buffer.from(stagedEnclave.mrEnclave).toString("hex")),
+    policy: {version: 1, identities: [await platform.identity([encodeHex(stagedMeasurement)])]},
   });
   try {
     const file = await digitsModel();

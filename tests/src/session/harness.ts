@@ -19,12 +19,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import {
-  createSimulatedPlatform,
-  type DcapEvidence,
-  type PolicyInput,
-  type SimulatedPlatform,
-} from "@tf-trusted/attestation";
+import {createSimulatedPlatform, type Evidence, type PolicyInput, type SimulatedMachine} from "@tf-trusted/attestation";
 import {convert} from "@tf-trusted/convert";
 import {makeTlsIdentity, type TlsIdentity} from "@tf-trusted/enclave";
 import {
@@ -60,11 +55,11 @@ export interface Asked {
   readonly exporter: Uint8Array;
   readonly spkiSha256: Uint8Array;
   readonly claims: EnclaveClaims;
-  readonly platform: SimulatedPlatform;
+  readonly platform: SimulatedMachine;
 }
 
 export interface Answer {
-  readonly evidence: DcapEvidence;
+  readonly evidence: Evidence;
   readonly claims: Uint8Array;
 }
 
@@ -82,15 +77,10 @@ export async function makeAnswer(
     claimsSha256: await claimsDigest(bytes),
   });
   const reportData = change.reportData?.(right) ?? right;
-  return {evidence: await platform.evidence({...stagedEnclave, reportData}), claims: bytes};
+  return {evidence: await platform.attest({measurement: stagedMeasurement, reportData}), claims: bytes};
 }
 
-export const stagedEnclave = {
-  mrEnclave: new Uint8Array(32).fill(0x5a),
-  mrSigner: new Uint8Array(32).fill(0x11),
-  isvProdId: 1,
-  isvSvn: 1,
-} as const;
+export const stagedMeasurement = new Uint8Array(32).fill(0x5a);
 
 export interface Stage {
   readonly address: string;
@@ -98,7 +88,7 @@ export interface Stage {
   /** Accepts the staged enclave. */
   readonly policy: PolicyInput;
   readonly identity: TlsIdentity;
-  readonly platform: SimulatedPlatform;
+  readonly platform: SimulatedMachine;
   /** Paths of requests that came. */
   readonly requests: readonly string[];
   close(): void;
@@ -107,7 +97,7 @@ export interface Stage {
 /** A server with a real simulated platform and full control of what it answers: the attacker's part, or an honest one. */
 export async function stage(
   answer: (asked: Asked) => Promise<Answer> = (asked) => makeAnswer(asked),
-  options: {readonly identity?: TlsIdentity; readonly platform?: SimulatedPlatform} = {},
+  options: {readonly identity?: TlsIdentity; readonly platform?: SimulatedMachine} = {},
 ): Promise<Stage> {
   const platform = options.platform ?? (await createSimulatedPlatform({now: () => new Date()}));
   const identity = options.identity ?? makeTlsIdentity();
@@ -157,7 +147,7 @@ export async function stage(
   return {
     address: `127.0.0.1:${port}`,
     port,
-    policy: policyFor(platform, Buffer.from(stagedEnclave.mrEnclave).toString("hex")),
+    policy: {version: 1, identities: [await platform.identity([Buffer.from(stagedMeasurement).toString("hex")])]},
     identity,
     platform,
     requests,
@@ -165,7 +155,7 @@ export async function stage(
   };
 }
 
-export function policyFor(platform: SimulatedPlatform, measurement: string): PolicyInput {
+export function policyFor(platform: SimulatedMachine, measurement: string): PolicyInput {
   return {
     version: 1,
     identities: [{tee: "sgx", root: {simulated: platform.rootSpkiSha256}, mrEnclave: [measurement]}],

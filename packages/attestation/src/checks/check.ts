@@ -35,6 +35,8 @@ export interface Step {
   readonly expected: string;
   /** What was found; why, for a skipped step. */
   readonly found: string;
+  /** Where the check is specified. */
+  readonly source: string;
 }
 
 export interface SequenceResult<Facts> {
@@ -71,14 +73,22 @@ export class CheckSequence<Start extends object, Facts extends object> {
         continue;
       }
       const outcome = await runCheck(check, facts);
-      const {id, title, expects} = check;
+      const {id, title, expects, source} = check;
       if (outcome.status === "ok") {
         facts = {...facts, ...outcome.facts};
-        steps.push({id, title, status: "ok", code: null, expected: expects, found: outcome.found});
+        steps.push({id, title, status: "ok", code: null, expected: expects, found: outcome.found, source});
       } else if (outcome.status === "skipped") {
         steps.push(skippedStep(check, outcome.found));
       } else {
-        failed = {id, title, status: "failed", code: outcome.code, expected: outcome.expected, found: outcome.found};
+        failed = {
+          id,
+          title,
+          status: "failed",
+          code: outcome.code,
+          expected: outcome.expected,
+          found: outcome.found,
+          source,
+        };
         steps.push(failed);
       }
     }
@@ -129,6 +139,6 @@ function isCode(code: string): code is AttestationCode {
   return code in attestationCodes;
 }
 
-function skippedStep({id, title, expects}: AnyCheck, found: string): Step {
-  return {id, title, status: "skipped", code: null, expected: expects, found};
+function skippedStep({id, title, expects, source}: AnyCheck, found: string): Step {
+  return {id, title, status: "skipped", code: null, expected: expects, found, source};
 }

@@ -37,6 +37,7 @@ export interface DocumentStep {
   readonly code: string;
   readonly found: string;
   readonly expected: string;
+  readonly source: string;
 }
 
 /** Long enough for every honest value; evidence decides some of these texts. */
@@ -62,13 +63,14 @@ export function reportDocument(report: Report): ReportDocument {
     tables: [verdictTable(report), enclaveTable(report), platformTable(report), datesTable(report), policyTable(report)]
       .map(({rows, ...table}) => ({...table, rows: rows.flatMap(printableRow)}))
       .filter(({rows}) => rows.length > 0),
-    steps: report.steps.map(({status, id, title, code, found, expected}) => ({
+    steps: report.steps.map(({status, id, title, code, found, expected, source}) => ({
       status,
       id,
       title,
       code: code ?? "",
       found: printable(found),
       expected: printable(expected),
+      source,
     })),
   };
 }
@@ -86,6 +88,7 @@ function verdictTable(report: Report): Table {
     essential: true,
     rows: [
       ["evidence", report.evidenceKind],
+      ["SHA-256 of the evidence", report.evidenceSha256],
       ["verified for", report.verifiedAt],
       ["genuine", report.genuine],
       ["bound to the session", report.bound],
@@ -109,8 +112,62 @@ function enclaveTable({identity, genuine}: Report): Table {
             ["attributes", identity.attributes],
             ["report data", identity.reportData],
           ]
-        : Object.entries(identity ?? {}).map(([name, value]) => [name, rowValue(value)]),
+        : Object.entries(identity ?? {}).flatMap(([name, value]) => identityRows(name, value)),
   };
+}
+
+/** What vendors call the members of identities; others are shown under their own names. */
+const identityLabels: Readonly<Record<string, string>> = {
+  tee: "kind of TEE",
+  mrTd: "MRTD (firmware)",
+  mrSeam: "MRSEAM (TDX module)",
+  mrSignerSeam: "MRSIGNERSEAM",
+  mrConfigId: "MRCONFIGID",
+  mrOwner: "MROWNER",
+  mrOwnerConfig: "MROWNERCONFIG",
+  mrServiceTd: "MRSERVICETD",
+  rtmr0: "RTMR0 (configuration)",
+  rtmr1: "RTMR1 (boot, kernel)",
+  rtmr2: "RTMR2 (command line)",
+  rtmr3: "RTMR3 (application)",
+  tdAttributes: "TD attributes",
+  seamAttributes: "SEAM attributes",
+  xfam: "XFAM",
+  teeTcbSvn: "TEE TCB SVN",
+  teeTcbSvn2: "TEE TCB SVN, now",
+  reportData: "report data",
+  guestSvn: "guest SVN",
+  policy: "guest policy",
+  vmpl: "VMPL",
+  hostData: "host data",
+  familyId: "family",
+  imageId: "image",
+  idKeyDigest: "ID key digest",
+  authorKeyDigest: "author key digest",
+  reportId: "report id",
+  chipId: "chip",
+  reportedTcb: "reported TCB",
+  currentTcb: "current TCB",
+  committedTcb: "committed TCB",
+  launchTcb: "launch TCB",
+  moduleId: "module",
+  timestampMs: "made at",
+  publicKey: "public key",
+  userData: "user data",
+};
+
+function identityRows(name: string, value: Row[1] | Readonly<Record<string, string>>): readonly Row[] {
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).map(([index, item]) => [`PCR${index}`, item]);
+  }
+  const text = name === "timestampMs" && typeof value === "number" ? timeText(value) : value;
+  return [[identityLabels[name] ?? name, text]];
+}
+
+/** Evidence may hold times beyond the calendar. */
+function timeText(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString();
 }
 
 function platformTable({platform, tcb, advisories}: Report): Table {
@@ -145,13 +202,6 @@ function platformRows(platform: Report["platform"]): readonly Row[] {
     ["PCESVN", platform.pceSvn],
     ["platform instance", platform.platformInstanceId],
   ];
-}
-
-function rowValue(value: Row[1] | Readonly<Record<string, string>>): Row[1] {
-  if (typeof value !== "object" || value === null) return value;
-  return Object.entries(value)
-    .map(([name, item]) => `${name}: ${item}`)
-    .join(", ");
 }
 
 function datesTable({dates}: Report): Table {
@@ -190,7 +240,7 @@ function printableRow([label, value]: Row): (readonly [string, string])[] {
  * Text that can't play with a terminal or a reader: control, formatting and bidirectional characters are written as code
  * points. Names in hostile certificates end up here.
  */
-function printable(text: string): string {
+export function printable(text: string): string {
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
   return short.replaceAll(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu,

@@ -16,6 +16,8 @@ export interface Report {
   readonly summary: string;
   /** Kind of the evidence, as it claims. */
   readonly evidenceKind: string;
+  /** SHA-256 of the evidence, lower-case hexadecimal: which one this report is about. `null` where it couldn't be taken in. */
+  readonly evidenceSha256: string | null;
   /** The time for which all dates were checked, ISO 8601. */
   readonly verifiedAt: string;
   /** Whether every signature down to the enclave was right. What the policy wants is another question. */

@@ -63,6 +63,6 @@ function countLine(steps: readonly DocumentStep[], paint: Paint): string {
 function stepLines({status, id, title, code, found}: DocumentStep, paint: Paint): readonly string[] {
   const {mark, style} = stepStyles[status];
   const line = `  ${paint(style, mark)}  ${id.padEnd(24)}  ${status === "skipped" ? paint("dim", title) : title}`;
-  if (status === "skipped") return [line];
+  if (status === "skipped") return found.startsWith("not reached") ? [line] : [`${line} ${paint("dim", `(${found})`)}`];
   return [line, `${" ".repeat(37)}${paint("dim", `${code && `${code}: `}${found}`)}`];
 }

@@ -1,4 +1,4 @@
-/** Writes the X.509 certificates and CRLs of the simulated vendor (RFC 5280), in the form of Intel's. */
+/** Writes the X.509 certificates and CRLs of the simulated vendor (RFC 5280), in the form of Intel's and AMD's. */
 import {parseHex, sha256} from "@tf-trusted/core";
 import {contextTag} from "../der/reader.ts";
 import {
@@ -43,12 +43,12 @@ export interface CertificateRequest {
 /** Nobody can take these names for a vendor's; trust hangs on the root key anyway. */
 const ORGANISATION = "TF Trusted simulation, no protection";
 const nameOids = {commonName: "2.5.4.3", organization: "2.5.4.10"} as const;
-const signatureAlgorithm = derSequence(parseHex(keyAlgorithms["ECDSA P-256"].signatureIdentifiers[0]));
 
 export async function encodeCertificate(request: CertificateRequest): Promise<Uint8Array<ArrayBuffer>> {
   const {subject, publicKey, issuer, issuerKey, validity, pathLength, extensions = []} = request;
   const serial =
     request.serial ?? crypto.getRandomValues(new Uint8Array(16)).map((byte, i) => (i === 0 ? byte | 1 : byte));
+  const signatureAlgorithm = signatureAlgorithmOf(issuerKey);
   const isAuthority = pathLength !== undefined;
   const defaultUsage: readonly KeyUsage[] = isAuthority
     ? ["keyCertSign", "cRLSign"]
@@ -98,6 +98,7 @@ export async function encodeRevocationList({
   nextUpdate,
   revoked,
 }: CrlRequest): Promise<Uint8Array<ArrayBuffer>> {
+  const signatureAlgorithm = signatureAlgorithmOf(issuerKey);
   const entries = revoked.map((serial) => derSequence(derInteger(serial), derTime(thisUpdate)));
   const body = derSequence(
     derInteger(1),
@@ -152,6 +153,10 @@ export function encodePckExtension(request: PckExtensionRequest): Uint8Array {
       derSequence(item(".7.1", derBoolean(true)), item(".7.2", derBoolean(false)), item(".7.3", derBoolean(true))),
     ),
   );
+}
+
+function signatureAlgorithmOf({publicKey}: SigningKey): Uint8Array {
+  return derSequence(parseHex(keyAlgorithms[publicKey.algorithm].signatureIdentifiers[0]!));
 }
 
 function encodeName(commonName: string): Uint8Array {

@@ -53,6 +53,7 @@ export async function sealJson(name: string, text: string, key: SigningKey): Pro
 }
 
 function tcbInfo(plan: SimulatedPlan): unknown {
+  const isTdx = plan.tcbInfoId === "TDX";
   const level = (
     components: readonly number[],
     pcesvn: number,
@@ -60,7 +61,11 @@ function tcbInfo(plan: SimulatedPlan): unknown {
     tcbDate: string,
     advisoryIDs: readonly string[],
   ) => ({
-    tcb: {sgxtcbcomponents: components.map((svn) => ({svn})), pcesvn},
+    tcb: {
+      sgxtcbcomponents: components.map((svn) => ({svn})),
+      pcesvn,
+      ...(isTdx && {tdxtcbcomponents: plan.tdxComponents.map((svn) => ({svn: svn}))}),
+    },
     tcbDate,
     tcbStatus: status,
     ...(advisoryIDs.length > 0 ? {advisoryIDs} : {}),
@@ -74,6 +79,7 @@ function tcbInfo(plan: SimulatedPlan): unknown {
     pceId: encodeHex(plan.tcbInfoPceId).toUpperCase(),
     tcbType: 0,
     tcbEvaluationDataNumber: plan.tcbEvaluationDataNumber,
+    ...(isTdx && tdxModules(plan)),
     tcbLevels: [
       level(plan.levelComponents, plan.pceSvn, platformStatus, "2025-11-12T00:00:00Z", platformAdvisories),
       ...(plan.olderLevel
@@ -89,6 +95,14 @@ function tcbInfo(plan: SimulatedPlan): unknown {
         : []),
     ],
   };
+}
+
+/** The vendor's modules: one before versions were counted, and the simulated one. */
+function tdxModules({tdxComponents, moduleStatus, moduleLevelSvn}: SimulatedPlan): object {
+  const identity = {mrsigner: "00".repeat(48), attributes: "00".repeat(8), attributesMask: "FF".repeat(8)};
+  const version = tdxComponents[1]!.toString(16).toUpperCase().padStart(2, "0");
+  const tcbLevels = [{tcb: {isvsvn: moduleLevelSvn}, tcbDate: "2025-11-12T00:00:00Z", tcbStatus: moduleStatus}];
+  return {tdxModule: identity, tdxModuleIdentities: [{id: `TDX_${version}`, ...identity, tcbLevels}]};
 }
 
 function qeIdentity(plan: SimulatedPlan, mrSigner: Uint8Array): unknown {

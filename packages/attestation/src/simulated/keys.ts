@@ -1,17 +1,25 @@
-/** P-256 key pairs of the simulated platform, by WebCrypto; extractable, so that a platform survives a restart. */
+/**
+ * Key pairs of the simulated vendors, by WebCrypto; extractable, so that a platform survives a restart. Their algorithms
+ * are the rows of the table that verification has.
+ */
 import {concatBytes} from "@tf-trusted/core";
 import {derInteger, derSequence} from "../der/writer.ts";
-import {type PublicKey, parsePublicKey} from "../x509/public-key.ts";
+import {type KeyAlgorithmName, keyAlgorithms, type PublicKey, parsePublicKey} from "../x509/public-key.ts";
 
 export interface SigningKey {
   readonly publicKey: PublicKey;
   readonly privateKey: CryptoKey;
 }
 
-const curve = {name: "ECDSA", namedCurve: "P-256"} as const;
-
-export async function generateSigningKey(): Promise<SigningKey> {
-  const pair = await crypto.subtle.generateKey(curve, true, ["sign", "verify"]);
+export async function generateSigningKey(algorithm: KeyAlgorithmName = "ECDSA P-256"): Promise<SigningKey> {
+  const {importParameters, coordinateBytes} = keyAlgorithms[algorithm];
+  // AMD's roots have 4096 bits, and 65537.
+  const rsa = {modulusLength: 4096, publicExponent: Uint8Array.of(1, 0, 1)};
+  const parameters = {...importParameters, ...(coordinateBytes === null && rsa)};
+  const pair = (await crypto.subtle.generateKey(parameters as EcKeyGenParams, true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
   return {privateKey: pair.privateKey, publicKey: await publicKeyOf(pair.publicKey)};
 }
 
@@ -28,20 +36,24 @@ export async function importSigningKey({
   readonly pkcs8: string;
   readonly spki: string;
 }): Promise<SigningKey> {
-  const privateKey = await crypto.subtle.importKey("pkcs8", fromBase64(pkcs8), curve, true, ["sign"]);
-  return {privateKey, publicKey: parsePublicKey(fromBase64(spki))};
+  const publicKey = parsePublicKey(fromBase64(spki));
+  const {importParameters} = keyAlgorithms[publicKey.algorithm];
+  const privateKey = await crypto.subtle.importKey("pkcs8", fromBase64(pkcs8), importParameters, true, ["sign"]);
+  return {privateKey, publicKey};
 }
 
-/** r ‖ s, as quotes and collateral carry it. */
+/** r ‖ s, as quotes, reports and collateral carry it; of RSA its one number. */
 export async function signRaw(key: SigningKey, data: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-  const algorithm = {name: "ECDSA", hash: "SHA-256"};
-  return new Uint8Array(await crypto.subtle.sign(algorithm, key.privateKey, data as Uint8Array<ArrayBuffer>));
+  const {verifyParameters} = keyAlgorithms[key.publicKey.algorithm];
+  return new Uint8Array(await crypto.subtle.sign(verifyParameters, key.privateKey, data as Uint8Array<ArrayBuffer>));
 }
 
-/** SEQUENCE {r, s}, as certificates and CRLs carry it. */
+/** As certificates and CRLs carry it: SEQUENCE {r, s}, or RSA's number. */
 export async function signDer(key: SigningKey, data: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const raw = await signRaw(key, data);
-  return derSequence(derInteger(raw.subarray(0, 32)), derInteger(raw.subarray(32)));
+  const {coordinateBytes} = keyAlgorithms[key.publicKey.algorithm];
+  if (coordinateBytes === null) return raw;
+  return derSequence(derInteger(raw.subarray(0, coordinateBytes)), derInteger(raw.subarray(coordinateBytes)));
 }
 
 /** x ‖ y, as quotes carry it. */

@@ -33,14 +33,12 @@ export function readVectorCases(folder: string): readonly VectorCase[] {
   return (JSON.parse(readFileSync(join(folder, "index.json"), "utf8")) as {cases: VectorCase[]}).cases;
 }
 
-/** The bytes of one file of a case, with its patches. */
-export function readVectorFile(folder: string, vector: VectorCase, name: string): Uint8Array<ArrayBuffer> | undefined {
-  const path = vector.files[name];
-  if (path === undefined) return undefined;
-  let bytes: Uint8Array<ArrayBuffer> = Uint8Array.from(readFileSync(join(folder, path)));
-  for (const {file, at, del, ins} of vector.patch ?? []) {
-    if (file !== name) continue;
-    bytes = Uint8Array.from([...bytes.subarray(0, at), ...Buffer.from(ins, "hex"), ...bytes.subarray(at + del)]);
-  }
-  return bytes;
+/** Reads the files of cases, each once. */
+export function vectorReader(folder: string): (path: string) => Uint8Array<ArrayBuffer> {
+  const known = new Map<string, Uint8Array<ArrayBuffer>>();
+  return (path) => {
+    const bytes = known.get(path) ?? Uint8Array.from(readFileSync(join(folder, path)));
+    known.set(path, bytes);
+    return bytes;
+  };
 }

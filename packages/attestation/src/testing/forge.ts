@@ -19,7 +19,7 @@ import {makeCollateral, simulatedQe} from "../simulated/collateral.ts";
 import {makeHierarchy, type SimulatedHierarchy, simulatedNames} from "../simulated/hierarchy.ts";
 import {coordinates, generateSigningKey, type SigningKey, signRaw} from "../simulated/keys.ts";
 import {healthyPlan, type SimulatedPlan} from "../simulated/plan.ts";
-import {blankReport, enclaveAttributes, encodeQuote, type QuoteParts} from "../simulated/platform.ts";
+import {blankReport, enclaveAttributes, encodeQuote, type QuoteParts} from "../simulated/quote.ts";
 import type {VerifyOptions} from "../verify.ts";
 import {encodePem} from "../x509/pem.ts";
 

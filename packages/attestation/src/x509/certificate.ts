@@ -5,6 +5,7 @@
 import {encodeHex} from "@tf-trusted/core";
 import {parsing, unexpected} from "../attestation-error.ts";
 import {contextTag, DerReader, derTag, readSingle} from "../der/reader.ts";
+import {Memory} from "./memory.ts";
 import {MAX_CERTIFICATES, parsePem} from "./pem.ts";
 import {keyAlgorithms, type PublicKey, parsePublicKey} from "./public-key.ts";
 
@@ -64,9 +65,16 @@ const COMMON_NAME = "2.5.4.3";
 const MAX_SERIAL_BYTES = 20;
 const MAX_EXTENSIONS = 32;
 
-/** Parses one certificate. Throws `CERT_FORMAT`. The result holds views of `der`. */
+/** With its certificate a key is remembered as imported, which costs as much as a signature. */
+const parsedCertificates = new Memory<Certificate>();
+
+/** Parses one certificate. Throws `CERT_FORMAT`. The result holds views of a copy. */
 export function parseCertificate(der: Uint8Array): Certificate {
-  return parsing("CERT_FORMAT", "certificate", () => readCertificate(der));
+  const known = parsedCertificates.recall(der);
+  if (known) return known;
+  const certificate = parsing("CERT_FORMAT", "certificate", () => readCertificate(der.slice()));
+  parsedCertificates.keep(certificate, der);
+  return certificate;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   readName,
   readSignatureAlgorithm,
 } from "./certificate.ts";
+import {Memory} from "./memory.ts";
 import {verifyDerSignature} from "./public-key.ts";
 
 export interface RevocationList {
@@ -25,9 +26,15 @@ export interface RevocationList {
 
 const NO_CRITICAL_EXTENSIONS: ReadonlySet<string> = new Set();
 
+const parsedLists = new Memory<RevocationList>();
+
 /** Parses one CRL in DER. Throws `CRL_FORMAT`. */
 export function parseRevocationList(der: Uint8Array): RevocationList {
-  return parsing("CRL_FORMAT", "CRL", () => readRevocationList(der));
+  const known = parsedLists.recall(der);
+  if (known) return known;
+  const list = parsing("CRL_FORMAT", "CRL", () => readRevocationList(der.slice()));
+  parsedLists.keep(list, der);
+  return list;
 }
 
 /** Throws `CRL_ISSUER` or `CRL_SIGNATURE` unless `issuer` made the list. */

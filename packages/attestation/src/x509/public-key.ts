@@ -2,9 +2,10 @@
  * Public keys and signatures by WebCrypto. Algorithms are rows of one table: a new vendor's curve or padding is a row,
  * not a branch.
  */
-import {concatBytes, encodeHex, TfTrustedError} from "@tf-trusted/core";
+import {concatBytes, encodeHex, sha256, TfTrustedError} from "@tf-trusted/core";
 import {unexpected} from "../attestation-error.ts";
 import {DerReader, derTag} from "../der/reader.ts";
+import {Memory} from "./memory.ts";
 
 interface KeyAlgorithm {
   /** `AlgorithmIdentifier` of the SubjectPublicKeyInfo, as hex of its DER (RFC 5480 §2.1.1, RFC 8017 A.1). */
@@ -107,11 +108,37 @@ export async function verifyRawSignature(key: PublicKey, signature: Uint8Array, 
   return crypto.subtle.verify(row.verifyParameters, handle, webBytes(signature), webBytes(data));
 }
 
-/** Like {@link verifyRawSignature} for the form of X.509 (of ECDSA: RFC 3279 §2.2.3). Malformed DER is a wrong signature. */
+const rightSignatures = new Memory<true>();
+
+/**
+ * {@link verifyRawSignature} for what stays the same from one verification to the next, certificates and vendors' statements: a
+ * right signature is remembered, by all bytes of key, signature and data.
+ */
+export async function verifyLastingSignature(
+  key: PublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): Promise<boolean> {
+  if (rightSignatures.recall(signature, key.spki, data)) return true;
+  const right = await verifyRawSignature(key, signature, data);
+  if (right) rightSignatures.keep(true, signature, key.spki, data);
+  return right;
+}
+
+/** Like {@link verifyLastingSignature} for the form of X.509 (of ECDSA: RFC 3279 §2.2.3). Malformed DER is a wrong signature. */
 export async function verifyDerSignature(key: PublicKey, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
   const {coordinateBytes} = keyAlgorithms[key.algorithm];
   const raw = coordinateBytes === null ? signature : rawSignature(signature, coordinateBytes);
-  return raw !== null && verifyRawSignature(key, raw, data);
+  return raw !== null && verifyLastingSignature(key, raw, data);
+}
+
+const pins = new WeakMap<PublicKey, Promise<string>>();
+
+/** SHA-256 of the SubjectPublicKeyInfo, lower-case hexadecimal: what roots are pinned by. */
+export function pinOf(key: PublicKey): Promise<string> {
+  const pin = pins.get(key) ?? sha256(key.spki).then(encodeHex);
+  pins.set(key, pin);
+  return pin;
 }
 
 const importedKeys = new WeakMap<PublicKey, Promise<CryptoKey | null>>();

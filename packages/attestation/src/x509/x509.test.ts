@@ -8,7 +8,7 @@ import {DerReader} from "../der/reader.ts";
 import {derValue} from "../der/writer.ts";
 import {encodeCertificate, encodeRevocationList} from "../simulated/certificates.ts";
 import {generateSigningKey, type SigningKey, signDer} from "../simulated/keys.ts";
-import {readVectorCases, readVectorFile, vectorsFolder} from "../testing/corpus.ts";
+import {readVectorCases, vectorReader, vectorsFolder} from "../testing/corpus.ts";
 import {forgeCertificate, makeWorld, type World} from "../testing/forge.ts";
 import {type Certificate, parseCertificate, parseCertificates} from "./certificate.ts";
 import {verifyIssuedBy} from "./chain.ts";
@@ -53,12 +53,13 @@ test("certificates of the SGX vectors agree with the oracle", {
   skip: "skip" in vectorsFolder ? vectorsFolder.skip : false,
 }, async () => {
   const folder = "path" in vectorsFolder ? vectorsFolder.path : "";
+  const read = vectorReader(folder);
   const seen = new Set<string>();
   for (const vector of readVectorCases(folder).filter(({tee}) => tee === "sgx")) {
     for (const name of ["tcbInfoChain", "qeIdentityChain", "pckCrlChain", "pckChain"]) {
-      const pem = readVectorFile(folder, vector, name);
-      if (pem === undefined) continue;
-      for (const der of parsePem(pem)) {
+      const path = vector.files[name];
+      if (path === undefined) continue;
+      for (const der of parsePem(read(path))) {
         const digest = createHash("sha256").update(der).digest("hex");
         if (seen.has(digest)) continue;
         seen.add(digest);

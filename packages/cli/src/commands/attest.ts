@@ -1,5 +1,5 @@
 /** `tf-trusted attest`: the report about an enclave, trusted or not. */
-import {parsePolicy, type Report, renderReportHtml, renderReportText} from "@tf-trusted/attestation";
+import {explainPolicy, parsePolicy, type Report, renderReportHtml, renderReportText} from "@tf-trusted/attestation";
 import type {JsonValue} from "@tf-trusted/core";
 import {parseAddress} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
@@ -29,7 +29,8 @@ export const attestCommand = defineCommand({
     const policy = parsePolicy(await readTextFile(policyPath));
     progress.step(`Verifying ${address}`);
     const report: Report = await attestServer(address, policy, signal);
-    if (html !== undefined) await writeOutputFile(html, renderReportHtml(report));
+    if (html !== undefined)
+      await writeOutputFile(html, renderReportHtml(report, {policyStatements: explainPolicy(policy)}));
     await print({
       json: report as unknown as JsonValue,
       text: (style) => renderReportText(report, {colour: style.color}),

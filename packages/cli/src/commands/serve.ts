@@ -1,5 +1,6 @@
 /** `tf-trusted serve`: an enclave for others to call, until Ctrl-C. */
 import {join} from "node:path";
+import {simulatedTees} from "@tf-trusted/attestation";
 import type {ChosenEngine, EnclaveEvent} from "@tf-trusted/enclave";
 import {defaultPort, oneOf, wholeNumber} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
@@ -9,7 +10,7 @@ import {writeOutputFile} from "../files.ts";
 import {launchWishes} from "../open-session.ts";
 import {formatJson} from "../render/json.ts";
 import type {Style} from "../render/style.ts";
-import {openSimulatedPlatform} from "../simulated-state.ts";
+import {openSimulatedMachine} from "../simulated-state.ts";
 import {engineFlags, threadsFlag} from "./prediction-flags.ts";
 
 const platforms = ["auto", "simulated", "gramine", "tdx", "snp"] as const;
@@ -18,6 +19,12 @@ const flags = {
   port: {value: "PORT", parse: wholeNumber(0, 65535), help: "0 takes any free one", byDefault: String(defaultPort)},
   host: {value: "ADDRESS", help: "where to listen; 0.0.0.0 for every network", byDefault: "127.0.0.1"},
   platform: {value: platforms.join("|"), parse: oneOf(...platforms), help: "the kind of TEE", byDefault: "auto"},
+  tee: {
+    value: simulatedTees.join("|"),
+    parse: oneOf(...simulatedTees),
+    help: "what the simulated platform plays",
+    byDefault: "sgx, or what --state keeps",
+  },
   ...engineFlags,
   ...threadsFlag,
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
@@ -42,12 +49,10 @@ export const serveCommand = defineCommand({
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
     const {launchSimulated} = await import("@tf-trusted/client");
-    const {chooseEngine} = await import("@tf-trusted/enclave");
-    const chosen = chooseEngine(args.engine ?? "auto");
-    const platform = await openSimulatedPlatform(args.state);
+    const platform = await openSimulatedMachine(args.state, args.tee);
     const enclave = await launchSimulated({
       platform,
-      ...launchWishes(chosen.engine, args.threads),
+      ...launchWishes(args.engine, args.threads),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
@@ -60,13 +65,14 @@ export const serveCommand = defineCommand({
       const text = `${formatJson(policy as never)}\n`;
       const path = args["policy-file"] ?? (args.state === undefined ? undefined : join(args.state, "policy.json"));
       if (path !== undefined) await writeOutputFile(path, text);
-      if (!json) showBanner(context, enclave.address, chosen, path, process.altered);
+      if (!json) showBanner(context, enclave.address, process.engine!, path, process.altered);
       if (path === undefined || json) {
         await print({
           json: {
             address: enclave.address,
             platform: "simulated",
-            engine: chosen.engine,
+            tee: platform.tee,
+            engine: process.engine!.engine,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,

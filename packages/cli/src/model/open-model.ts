@@ -221,6 +221,12 @@ async function sizeOf(files: ModelFiles): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+type NamedShape = Parameters<typeof shapeRequests>[0][number];
+
+function nodeOrPort(ports: readonly NamedShape[], name: string): NamedShape {
+  return findByName(ports, name) ?? {name, shape: undefined};
+}
+
 async function openSavedModel(
   path: string,
   files: ModelFiles,
@@ -237,14 +243,19 @@ async function openSavedModel(
       ? served.signatures
       : (signatures.length > 0 ? signatures : [undefined]).map((name) => chooseSignature(served.signatures, name));
   const ports = [...new Map(chosen.flatMap(({inputs}) => inputs.map((port) => [port.name, port] as const))).values()];
-  for (const name of wishes.inputNames) shapeOwner(ports, name);
-  const requests = shapeRequests(ports, wishes);
+  // Names that no signature has are nodes, where the graph is to be cut.
+  const isCut = wishes.inputNames.some((name) => findByName(ports, name) === undefined);
+  const requests = shapeRequests(isCut ? wishes.inputNames.map((name) => nodeOrPort(ports, name)) : ports, wishes);
   const converted = await convertSavedModel(files, {
     ...options,
     tags: served.tags,
     outputs: wishes.outputNames,
     signature: signatures,
-    shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
+    ...(isCut
+      ? {inputs: requests}
+      : {
+          shapes: Object.fromEntries(requests.flatMap(({name, shape}) => (shape === undefined ? [] : [[name, shape]]))),
+        }),
   });
   return describeOpened(path, await sizeOf(files), converted, converted.signature.name, started, options);
 }

@@ -9,6 +9,7 @@ import {complexLowerings} from "./complex.ts";
 import {detectionLowerings} from "./detection.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
+import {incompleteLowerings} from "./incomplete.ts";
 import {linearAlgebraLowerings} from "./linear-algebra.ts";
 import {Lowerer, type LoweringTable, Refusal} from "./lowerer.ts";
 import {neuralLowerings} from "./neural.ts";
@@ -36,6 +37,7 @@ export const lowerings: LoweringTable = {
   ...linearAlgebraLowerings,
   ...stitchingLowerings,
   ...specialLowerings,
+  ...incompleteLowerings,
 };
 
 /** A node that can't be lowered. */
@@ -110,6 +112,8 @@ function hintFor(op: string): string {
   if (/^TensorArray/.test(op)) return "it has no lowering to TensorFlow Lite";
   if (/^(Decode|Encode|Parse|String|Regex|Substr|AsString|StaticRegex)/.test(op))
     return "do this before the model, and cut the graph behind it";
+  if (/Table(Find|Size|Import|Insert|Remove|Export)?(V2)?$/.test(op))
+    return "a table of strings, from a file, or one that is written to; cut the graph behind it";
   if (/Call$/.test(op)) return "function calls aren't inlined yet";
   return "it has no lowering to TensorFlow Lite";
 }

@@ -4,10 +4,11 @@
  * where they can be, ranks stay within what the kernels take.
  */
 import {type DType, dtypes, type Tensor} from "@tf-trusted/tensor";
-import type {Rewriter} from "../ir/builder.ts";
+import {Rewriter} from "../ir/builder.ts";
 import {formatDims, isKnown, isStatic, type Shape, surelyEqual} from "../ir/dims.ts";
 import {
   type Attributes,
+  type Graph,
   type Node,
   plainType,
   type Quantisation,
@@ -17,7 +18,7 @@ import {
 } from "../ir/graph.ts";
 import type {Site} from "../ir/operators.ts";
 import {castTensor, float32Tensor, int32Tensor, makeTensor, transposeTensor} from "../ops/elements.ts";
-import {tflTable} from "../ops/tfl/index.ts";
+import {mixedTable, tflTable} from "../ops/tfl/index.ts";
 import {
   dequantised,
   emitConstant,
@@ -326,6 +327,27 @@ export class Lowerer {
 
   gather(params: Ref, indices: Ref, axis: number, batchDims = 0): Ref {
     return this.op("GATHER", [params], {axis, batchDims}, {operands: [indices]});
+  }
+
+  /**
+   * `step` again and again while `goesOn` says so, over variables that keep their types. Both see nothing but the variables,
+   * and emit by the lowerer that they are given.
+   */
+  loop(
+    variables: readonly Ref[],
+    goesOn: (b: Lowerer, variables: readonly Ref[]) => Ref,
+    step: (b: Lowerer, variables: readonly Ref[]) => readonly Ref[],
+  ): readonly Ref[] {
+    const types = variables.map((ref) => plainType(this.type(ref)));
+    const region = (run: (b: Lowerer, variables: readonly Ref[]) => readonly Ref[]): Graph => {
+      const rewriter = new Rewriter({inputs: [], outputs: [], nodes: []}, mixedTable);
+      const inputs = types.map((type, i) => rewriter.input(`in${i}`, type));
+      const outputs = run(new Lowerer(rewriter, this.#notes), inputs);
+      const ports = (refs: readonly Ref[], name: string) => refs.map((ref, i) => ({name: `${name}${i}`, ref}));
+      return rewriter.build(ports(inputs, "in"), ports(outputs, "out"));
+    };
+    const regions = {cond: region((b, inputs) => [goesOn(b, inputs)]), body: region(step)};
+    return this.#rewriter.emit("tfl.WHILE", variables, {}, {types, regions});
   }
 
   note(message: string): void {

@@ -9,7 +9,7 @@ const onFloats =
     return f(b, x!);
   };
 
-function polynomial(b: Lowerer, x: Ref, coefficients: readonly number[]): Ref {
+export function polynomial(b: Lowerer, x: Ref, coefficients: readonly number[]): Ref {
   let sum: Ref = b.scalar(coefficients[0]!);
   for (const coefficient of coefficients.slice(1)) sum = b.add(b.mul(sum, x), b.scalar(coefficient));
   return sum;

@@ -82,6 +82,11 @@ export function sizeOfType({dtype, shape}: TensorType): number {
   return shape.reduce((a, b) => a * b, 1) * (dtypes[dtype as DType]?.bytes ?? 8);
 }
 
+/** Bytes that a value has at least: dimensions that aren't known count as 1. */
+export function leastSizeOfType({dtype, shape = []}: TensorType): number {
+  return shape.filter(isKnown).reduce((a, b) => a * b, 1) * (dtypes[dtype as DType]?.bytes ?? 8);
+}
+
 /** The value of a type that tells all of its elements. */
 export function valueOfType(type: TensorType): Tensor | undefined {
   if (!type.elements?.every(isKnown) || !isStatic(type.shape)) return undefined;

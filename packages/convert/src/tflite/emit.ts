@@ -1,4 +1,4 @@
-/** A graph of the `tfl` dialect → a TfliteModel. */
+/** A graph of the `tfl` dialect → a TfliteModel and the parts of its file. */
 import type {LazyBytes, Tensor} from "@tf-trusted/tensor";
 import {
   type Options,
@@ -8,12 +8,15 @@ import {
   type SignatureDef,
   type Subgraph,
   shapesMetadata,
+  TfliteError,
   type TfliteModel,
   type TfliteOperator,
   type TfliteTensor,
   type TfliteType,
+  writeModelParts,
 } from "@tf-trusted/tflite";
 import {hashBytes, sameBytes} from "../bytes/hash.ts";
+import {ConvertError} from "../convert-error.ts";
 import {isKnown, isStatic, toNumbers} from "../ir/dims.ts";
 import {
   type Attributes,
@@ -43,9 +46,24 @@ export interface NamedGraph {
   readonly graph: Graph;
 }
 
-/** A model with these signatures, in this order; those of one graph share its subgraph. */
-export function emitModel(signatures: readonly NamedGraph[]): TfliteModel {
-  return new ModelEmitter().model(signatures);
+export interface EmittedModel {
+  readonly tflite: TfliteModel;
+  /** The file, in parts. */
+  readonly parts: readonly (Uint8Array | LazyBytes)[];
+}
+
+/**
+ * A model with these signatures, in this order; those of one graph share its subgraph. Throws `CONVERT_ATTRIBUTE` and
+ * `CONVERT_SHAPE` for numbers that the format has no room for, with the node that they come from.
+ */
+export function emitModel(signatures: readonly NamedGraph[]): EmittedModel {
+  const emitter = new ModelEmitter();
+  const tflite = emitter.model(signatures);
+  try {
+    return {tflite, parts: writeModelParts(tflite)};
+  } catch (cause) {
+    throw emitter.blame(cause, tflite);
+  }
 }
 
 /** The formulas of the outputs' shapes, for engines to specialise by (tflite/shapes/formulas.ts). */
@@ -76,6 +94,8 @@ class ModelEmitter {
   readonly #bufferHashes = new Map<number, readonly number[]>();
   readonly #codes: {builtin: string; version: number}[] = [];
   readonly #subgraphs: (Subgraph | undefined)[] = [];
+  /** The source's names for operators and tensors of each subgraph. */
+  readonly #origins: (Origins | undefined)[] = [];
 
   model(named: readonly NamedGraph[]): TfliteModel {
     const indices = new Map<Graph, number>();
@@ -104,8 +124,31 @@ class ModelEmitter {
   /** Adds a graph and what it runs; gives its index. */
   subgraph(graph: Graph, name: string): number {
     const index = this.#subgraphs.push(undefined) - 1;
-    this.#subgraphs[index] = new SubgraphEmitter(this).subgraph(graph, name);
+    const emitter = new SubgraphEmitter(this);
+    this.#subgraphs[index] = emitter.subgraph(graph, name);
+    this.#origins[index] = emitter.origins;
     return index;
+  }
+
+  /** An error of the writer as one that names the node of the source. */
+  blame(cause: unknown, {subgraphs, operatorCodes}: TfliteModel): unknown {
+    if (!(cause instanceof TfliteError) || cause.code !== "TFLITE_UNWRITABLE") return cause;
+    const found = /subgraphs\[(\d+)\]\.(operators|tensors)\[(\d+)\]\.?(.*)$/.exec(String(cause.details.at ?? ""));
+    if (found === null) return cause;
+    const [, subgraph, part, index, field] = found as unknown as readonly [
+      string,
+      string,
+      keyof Origins,
+      string,
+      string,
+    ];
+    const node = this.#origins[Number(subgraph)]?.[part][Number(index)];
+    if (node === undefined) return cause;
+    const operator = part === "operators" ? subgraphs[Number(subgraph)]!.operators[Number(index)] : undefined;
+    const builtin = operator === undefined ? "" : ` (as ${operatorCodes[operator.opcodeIndex]!.builtin})`;
+    const said = cause.message.slice(cause.message.lastIndexOf(": ") + 2);
+    const code = part === "operators" ? "CONVERT_ATTRIBUTE" : "CONVERT_SHAPE";
+    return new ConvertError(code, `node "${node}"${builtin}: ${field}: ${said}`, {cause, details: {node}});
   }
 
   /** Equal values, as in the parts of a loop, are stored once. */
@@ -130,12 +173,19 @@ class ModelEmitter {
   }
 }
 
+interface Origins {
+  readonly operators: string[];
+  readonly tensors: string[];
+}
+
 class SubgraphEmitter {
   readonly #model: ModelEmitter;
+  readonly origins: Origins = {operators: [], tensors: []};
   readonly #tensors: TfliteTensor[] = [];
   readonly #indices = new Map<Ref, number>();
   readonly #operators: TfliteOperator[] = [];
   #names: ReadonlyMap<string, string> = new Map();
+  #originNames: ReadonlyMap<string, string> = new Map();
 
   constructor(model: ModelEmitter) {
     this.#model = model;
@@ -143,6 +193,7 @@ class SubgraphEmitter {
 
   subgraph(graph: Graph, name: string): Subgraph {
     this.#names = tensorNames(graph, name);
+    this.#originNames = new Map(graph.nodes.map((node) => [node.name, originOf(node)]));
     // Inputs first, in the order of the signature.
     const inputs = graph.inputs.map(({ref}) => this.#addInput(graph, ref));
     for (const node of graph.nodes) this.#addNode(node);
@@ -182,6 +233,7 @@ class SubgraphEmitter {
       outputs: outputs.map((index) => this.#tensors[index]!),
       options: fields,
     });
+    this.origins.operators.push(originOf(node));
     this.#operators.push({
       opcodeIndex: this.#model.code(builtin, version),
       inputs,
@@ -210,6 +262,7 @@ class SubgraphEmitter {
       buffer,
       ...(type.quantisation ? {quantization: toFile(type.quantisation)} : {}),
     });
+    this.origins.tensors.push(this.#originNames.get(nodeOf(ref)) ?? nodeOf(ref));
     this.#indices.set(ref, this.#tensors.length - 1);
     return this.#tensors.length - 1;
   }

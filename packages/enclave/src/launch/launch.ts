@@ -4,10 +4,9 @@
  * process exists, and every piece of evidence carries that measurement.
  */
 import {type ChildProcess, spawn} from "node:child_process";
-import {createHash} from "node:crypto";
 import {realpath} from "node:fs/promises";
 import type {Duplex} from "node:stream";
-import type {SimulatedPlatform} from "@tf-trusted/attestation";
+import {evidenceFromParts, evidenceParts, type SimulatedMachine} from "@tf-trusted/attestation";
 import {parseHex} from "@tf-trusted/core";
 import {type EnclaveConfiguration, parseConfiguration} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
@@ -15,12 +14,12 @@ import type {EnclaveEvent} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import {encodeEvidence} from "../platforms/simulated.ts";
 import {type ArtefactMeasurement, measureArtefact} from "./artefact.ts";
-import {artefactWith, chooseEngine, type EngineChoice} from "./native-artefact.ts";
+import {artefactWith, type ChosenEngine, chooseEngine, type EngineChoice} from "./native-artefact.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
 export interface LaunchOptions {
   /** The simulated machine: its keys, and so the root that a policy has to name. */
-  readonly platform: SimulatedPlatform;
+  readonly platform: SimulatedMachine;
   /** Folder of the artefact; default: the one built with this package for the engine. */
   readonly artefact?: string;
   /** Which engine it computes with; default: `wasm`. `auto`: the native one where it is installed. */
@@ -35,6 +34,8 @@ export interface LaunchOptions {
   readonly onEvent?: (event: EnclaveEvent) => void;
   /** Called when a process that was ready ended without being asked to. */
   readonly onExit?: (exit: EnclaveExit) => void;
+  /** Whether evidence comes with its collateral; default: true. Without it callers fetch it from the vendor's service. */
+  readonly carryCollateral?: boolean;
   /** Whether to start it again then, at once and with growing pauses; default: false. */
   readonly restart?: boolean;
 }
@@ -49,7 +50,9 @@ export interface LaunchedEnclave {
   readonly address: string;
   readonly host: string;
   readonly port: number;
-  /** Simulated MRENCLAVE, hexadecimal. */
+  /** What computes in it, and why; `undefined` where the artefact was given. */
+  readonly engine: ChosenEngine | undefined;
+  /** Of the artefact, hexadecimal: the simulated MRENCLAVE; MRTD and launch measurement are made from it. */
   readonly measurement: string;
   /** What the manifest of the build says it should be: what a policy pins. */
   readonly expectedMeasurement: string;
@@ -63,24 +66,18 @@ export interface LaunchedEnclave {
   stop(): Promise<void>;
 }
 
-/** Of the simulated enclave's signer: nobody's key, since a simulation verifies no signature at launch. */
-export const simulatedSigner: Uint8Array<ArrayBuffer> = Uint8Array.from(
-  createHash("sha256").update("tf-trusted/simulated-signer/1").digest(),
-);
-export const simulatedProduct = {isvProdId: 1, isvSvn: 1} as const;
-
 const readyWithinMs = 60_000;
 const stopWithinMs = 5_000;
 const restartPauses = [0, 250, 1000, 5000, 15_000];
 
 /** Measures, starts, and waits until it listens. Throws `ARTEFACT_INVALID`, `NODE_MISSING`, `CONFIGURATION`, `LAUNCH_FAILED`. */
 export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnclave> {
-  const {platform, host = "127.0.0.1", onEvent, onExit} = options;
+  const {platform, host = "127.0.0.1", onEvent, onExit, carryCollateral = true} = options;
   const configuration: Readonly<Record<string, unknown>> = {...options.configuration};
   parseConfiguration(configuration);
-  const folder = await realFolder(
-    options.artefact ?? (await artefactWith(chooseEngine(options.engine ?? "wasm").engine)),
-  );
+  const {artefact, engine: choice = "wasm"} = options;
+  let chosen = artefact === undefined ? chooseEngine(choice) : undefined;
+  let folder = await realFolder(artefact ?? (await artefactWith(chosen!.engine)));
   const node = options.node ?? findEnclaveNode();
   let stopping = false;
   let port = options.port ?? 0;
@@ -96,13 +93,7 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
       folder,
       nodeArguments: manifest.arguments.map((argument) => argument.replaceAll("{artefact}", folder)),
       start: {kind: "start", host, port, measurement, configuration},
-      quote: (reportData) =>
-        platform.evidence({
-          mrEnclave: parseHex(measurement),
-          mrSigner: simulatedSigner,
-          ...simulatedProduct,
-          reportData,
-        }),
+      quote: (reportData) => attest(platform, parseHex(measurement), reportData, carryCollateral),
       onEvent,
     });
     port = running.port;
@@ -125,9 +116,19 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
     });
   }
 
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    // Some systems let no process be started or confined, which only trying tells.
+    const mayFallBack = choice === "auto" && chosen?.engine === "native";
+    if (!mayFallBack || !(error instanceof EnclaveError) || error.code !== "LAUNCH_FAILED") throw error;
+    chosen = {engine: "wasm", reason: `the native engine doesn't start here: ${error.message}`};
+    folder = await realFolder(await artefactWith("wasm"));
+    await start();
+  }
   return {
     host,
+    engine: chosen,
     get port() {
       return port;
     },
@@ -157,12 +158,22 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
   };
 }
 
+async function attest(
+  platform: SimulatedMachine,
+  measurement: Uint8Array,
+  reportData: Uint8Array,
+  carryCollateral: boolean,
+): ReturnType<SimulatedMachine["attest"]> {
+  const evidence = await platform.attest({measurement, reportData});
+  return carryCollateral ? evidence : evidenceFromParts({...evidenceParts(evidence), collateral: {}});
+}
+
 interface ProcessOptions {
   readonly node: string;
   readonly folder: string;
   readonly nodeArguments: readonly string[];
   readonly start: LauncherMessage;
-  readonly quote: (reportData: Uint8Array) => ReturnType<SimulatedPlatform["evidence"]>;
+  readonly quote: (reportData: Uint8Array) => ReturnType<SimulatedMachine["attest"]>;
   readonly onEvent: ((event: EnclaveEvent) => void) | undefined;
 }
 

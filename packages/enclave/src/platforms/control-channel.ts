@@ -18,7 +18,7 @@ export type LauncherMessage =
       readonly kind: "evidence";
       readonly id: number;
       readonly evidenceKind: string;
-      readonly quote: string;
+      readonly body: string;
       readonly collateral: Readonly<Record<string, string>>;
     }
   | {readonly kind: "no-evidence"; readonly id: number}

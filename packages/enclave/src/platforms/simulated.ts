@@ -1,5 +1,5 @@
 /** The simulated platform as the enclave sees it: evidence comes over the control channel, from whoever started it. */
-import type {DcapEvidence} from "@tf-trusted/attestation";
+import {type Evidence, evidenceFromParts, evidenceParts} from "@tf-trusted/attestation";
 import {EnclaveError} from "../enclave-error.ts";
 import type {ControlChannel, EnclaveMessage, LauncherMessage} from "./control-channel.ts";
 import type {Platform} from "./platform.ts";
@@ -48,24 +48,23 @@ export function simulatedPlatform(
 }
 
 /** Evidence as the launcher's answer. */
-export function encodeEvidence(id: number, {kind, quote, collateral}: DcapEvidence): LauncherMessage {
-  const parts = Object.entries(collateral as Readonly<Record<string, Uint8Array>>);
+export function encodeEvidence(id: number, evidence: Evidence): LauncherMessage {
+  const {kind, body, collateral} = evidenceParts(evidence);
   return {
     kind: "evidence",
     id,
     evidenceKind: kind,
-    quote: Buffer.from(quote).toString("base64"),
-    collateral: Object.fromEntries(parts.map(([name, part]) => [name, Buffer.from(part).toString("base64")])),
+    body: Buffer.from(body).toString("base64"),
+    collateral: mapValues(collateral, (part) => Buffer.from(part).toString("base64")),
   };
 }
 
-function decodeEvidence({evidenceKind, quote, collateral}: Extract<LauncherMessage, {kind: "evidence"}>): DcapEvidence {
-  const parts = Object.entries(collateral).map(([name, part]) => [name, plainBytes(part)]);
-  return {
-    kind: evidenceKind as DcapEvidence["kind"],
-    quote: plainBytes(quote),
-    collateral: Object.fromEntries(parts) as DcapEvidence["collateral"],
-  };
+function decodeEvidence({evidenceKind, body, collateral}: Extract<LauncherMessage, {kind: "evidence"}>): Evidence {
+  return evidenceFromParts({kind: evidenceKind, body: plainBytes(body), collateral: mapValues(collateral, plainBytes)});
+}
+
+function mapValues<From, To>(record: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]));
 }
 
 function plainBytes(base64: string): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
-import type {DcapEvidence} from "@tf-trusted/attestation";
+import {type Evidence, evidenceParts} from "@tf-trusted/attestation";
 import type {Platform} from "../platforms/platform.ts";
 import {QuoteQueue} from "./quote-queue.ts";
 
@@ -11,7 +11,7 @@ function platform(quote: () => Promise<void>): Platform {
     measurement: () => "",
     evidence: async (reportData) => {
       await quote();
-      return {kind: "sgx-quote-v3", quote: reportData, collateral: {}} satisfies DcapEvidence;
+      return {kind: "sgx-quote-v3", quote: reportData, collateral: {}} satisfies Evidence;
     },
   };
 }
@@ -30,7 +30,7 @@ test("one at a time, in order, each with its own report data; a failure doesn't 
   );
   const results = await Promise.allSettled([0, 1, 2, 3].map((i) => queue.evidence(Uint8Array.of(i))));
   assert.deepEqual(
-    results.map((result) => (result.status === "fulfilled" ? [...result.value.quote] : "failed")),
+    results.map((result) => (result.status === "fulfilled" ? [...evidenceParts(result.value).body] : "failed")),
     [[0], "failed", [2], [3]],
   );
 });

@@ -2,7 +2,7 @@
  * Evidence one after the other and no more than so many a second: real platforms quote slowly and one at a time, and
  * nobody may stall calls by asking for evidence (DESIGN §5.6).
  */
-import type {DcapEvidence} from "@tf-trusted/attestation";
+import type {Evidence} from "@tf-trusted/attestation";
 import {EnclaveError} from "../enclave-error.ts";
 import type {Platform} from "../platforms/platform.ts";
 
@@ -25,7 +25,7 @@ export class QuoteQueue {
   }
 
   /** Throws `ATTEST_BUSY` at once rather than let a queue grow, and `PLATFORM_FAILED`. */
-  evidence(reportData: Uint8Array): Promise<DcapEvidence> {
+  evidence(reportData: Uint8Array): Promise<Evidence> {
     const now = performance.now();
     this.#tokens = Math.min(2 * this.#perSecond, this.#tokens + ((now - this.#refilledAt) / 1000) * this.#perSecond);
     this.#refilledAt = now;

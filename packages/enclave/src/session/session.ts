@@ -4,7 +4,7 @@
  */
 import type {Http2Session} from "node:http2";
 import type {TLSSocket} from "node:tls";
-import type {DcapEvidence} from "@tf-trusted/attestation";
+import type {Evidence} from "@tf-trusted/attestation";
 import {claimsDigest, exporterLabel, fieldBytes, sessionReportData} from "@tf-trusted/protocol";
 import type {EnclaveConfiguration} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
@@ -55,7 +55,7 @@ export class Session {
    * Evidence for this connection, bound to the caller's nonce and to this connection's exporter. Throws `ATTEST_NONCE`,
    * `ATTEST_LIMIT`, `ATTEST_BUSY`, `PLATFORM_FAILED`.
    */
-  async attest(nonce: Uint8Array): Promise<{readonly evidence: DcapEvidence; readonly claims: Uint8Array}> {
+  async attest(nonce: Uint8Array): Promise<{readonly evidence: Evidence; readonly claims: Uint8Array}> {
     const {configuration, quotes, claims, spkiSha256, events} = this.#context;
     const start = performance.now();
     if (nonce.length !== fieldBytes) {

@@ -1,5 +1,5 @@
 /** Checks of certificates and CRLs of DCAP evidence: everything up to "these keys are Intel's". */
-import {encodeHex, equalBytes, sha256} from "@tf-trusted/core";
+import {encodeHex, equalBytes} from "@tf-trusted/core";
 import {unexpected} from "../../attestation-error.ts";
 import {type Check, fail, pass} from "../../checks/check.ts";
 import {derTag} from "../../der/reader.ts";
@@ -7,6 +7,7 @@ import {markVerified, type Verified} from "../../verified.ts";
 import {type Certificate, type KeyUsage, parseCertificates} from "../../x509/certificate.ts";
 import {checkDates, verifyIssuedBy} from "../../x509/chain.ts";
 import {parseRevocationList, type RevocationList, verifyRevocationList} from "../../x509/crl.ts";
+import {pinOf} from "../../x509/public-key.ts";
 import {type CompleteSgxCollateral, neededCollateral} from "../evidence.ts";
 import type {
   CertificateChain,
@@ -77,7 +78,7 @@ export const rootTrusted: Check<DcapStart & ChainsFacts, RootFacts> = {
     const roots = Object.values(chains).flatMap((chain) => chain.filter(isSelfIssued));
     const [root] = roots;
     if (root === undefined) return fail("ROOT_UNTRUSTED", "no root certificate in any chain", `a key of ${names}`);
-    const spkiSha256 = encodeHex(await sha256(root.publicKey.spki));
+    const spkiSha256 = await pinOf(root.publicKey);
     const trustedRoot = trustedRoots.find((item) => item.spkiSha256 === spkiSha256);
     if (trustedRoot === undefined) {
       return fail("ROOT_UNTRUSTED", `"${root.subject.commonName}" with the key ${spkiSha256}`, `a key of ${names}`);

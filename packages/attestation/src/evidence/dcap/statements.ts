@@ -6,12 +6,13 @@ import {concatBytes, encodeHex, equalBytes, sha256} from "@tf-trusted/core";
 import {unexpected} from "../../attestation-error.ts";
 import {type Check, fail, pass, passIf} from "../../checks/check.ts";
 import type {AttestationCode} from "../../codes.ts";
-import {findQeLevel, openQeIdentity, readQeIdentity} from "../../collateral/qe-identity.ts";
+import {findQeLevel, openQeIdentity, type QeIdentity, readQeIdentity} from "../../collateral/qe-identity.ts";
 import type {SignedJson} from "../../collateral/signed-json.ts";
-import {openTcbInfo, readTcbInfo, readTcbInfoId} from "../../collateral/tcb-info.ts";
+import {openTcbInfo, readTcbInfo, readTcbInfoId, type TcbInfo} from "../../collateral/tcb-info.ts";
 import {convergeTcbStatus, relaunchStatus} from "../../collateral/tcb-status.ts";
 import {markVerified} from "../../verified.ts";
 import type {Certificate} from "../../x509/certificate.ts";
+import {Memory} from "../../x509/memory.ts";
 import {publicKeyFromCoordinates, verifyRawSignature} from "../../x509/public-key.ts";
 import type {
   DcapQuoteFacts,
@@ -28,6 +29,10 @@ import type {
   TcbStatusFacts,
 } from "./facts.ts";
 
+/** What a text says that this key has signed. Kept once it was signed and read whole. */
+const signedTcbInfos = new Memory<TcbInfo>();
+const signedQeIdentities = new Memory<QeIdentity>();
+
 export const tcbInfoGenuine: Check<PartsFacts & SignerFacts & DcapQuoteFacts, TcbInfoFacts> = {
   id: "tcb-info",
   title: "The TCB info is the vendor's",
@@ -35,12 +40,18 @@ export const tcbInfoGenuine: Check<PartsFacts & SignerFacts & DcapQuoteFacts, Tc
   source: "PCS, signed documents",
   codes: ["TCB_INFO_FORMAT", "TCB_INFO_SIGNATURE", "TCB_INFO_ID"],
   run: async ({parts, tcbInfoSigner, collateralIds}) => {
-    const signed = openTcbInfo(parts.tcbInfo);
-    await requireSignature(signed, tcbInfoSigner, "TCB_INFO_SIGNATURE");
-    // The identifier decides which members there are, so that a wrong one comes before the flaws that it causes.
-    const id = readTcbInfoId(signed.body);
-    if (id !== collateralIds.tcbInfo) return fail("TCB_INFO_ID", id, collateralIds.tcbInfo);
-    const tcbInfo = readTcbInfo(signed.body);
+    const signerKey = tcbInfoSigner.publicKey.spki;
+    let tcbInfo = signedTcbInfos.recall(parts.tcbInfo, signerKey);
+    if (tcbInfo === undefined) {
+      const signed = openTcbInfo(parts.tcbInfo);
+      await requireSignature(signed, tcbInfoSigner, "TCB_INFO_SIGNATURE");
+      // The identifier decides which members there are, so that a wrong one comes before the flaws that it causes.
+      const id = readTcbInfoId(signed.body);
+      if (id !== collateralIds.tcbInfo) return fail("TCB_INFO_ID", id, collateralIds.tcbInfo);
+      tcbInfo = readTcbInfo(signed.body);
+      signedTcbInfos.keep(tcbInfo, parts.tcbInfo, signerKey);
+    }
+    if (tcbInfo.id !== collateralIds.tcbInfo) return fail("TCB_INFO_ID", tcbInfo.id, collateralIds.tcbInfo);
     return pass(
       `version ${tcbInfo.version}, ${tcbInfo.levels.length} levels, evaluation ${tcbInfo.tcbEvaluationDataNumber}`,
       {
@@ -85,9 +96,14 @@ export const qeIdentityGenuine: Check<PartsFacts & SignerFacts, QeIdentityFacts>
   source: "PCS, signed documents",
   codes: ["QE_IDENTITY_FORMAT", "QE_IDENTITY_SIGNATURE"],
   run: async ({parts, qeIdentitySigner}) => {
-    const signed = openQeIdentity(parts.qeIdentity);
-    await requireSignature(signed, qeIdentitySigner, "QE_IDENTITY_SIGNATURE");
-    const qeIdentity = readQeIdentity(signed.body);
+    const signerKey = qeIdentitySigner.publicKey.spki;
+    let qeIdentity = signedQeIdentities.recall(parts.qeIdentity, signerKey);
+    if (qeIdentity === undefined) {
+      const signed = openQeIdentity(parts.qeIdentity);
+      await requireSignature(signed, qeIdentitySigner, "QE_IDENTITY_SIGNATURE");
+      qeIdentity = readQeIdentity(signed.body);
+      signedQeIdentities.keep(qeIdentity, parts.qeIdentity, signerKey);
+    }
     return pass(
       `${qeIdentity.id}, ${qeIdentity.levels.length} levels, evaluation ${qeIdentity.tcbEvaluationDataNumber}`,
       {

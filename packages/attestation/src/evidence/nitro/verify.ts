@@ -1,10 +1,10 @@
 /** Is a Nitro attestation document genuine? The checks in order, as one sequence. */
-import {encodeHex, equalBytes, sha256} from "@tf-trusted/core";
+import {equalBytes} from "@tf-trusted/core";
 import {type Check, checksFrom, fail, pass} from "../../checks/check.ts";
 import {markVerified, type Verified} from "../../verified.ts";
 import {type Certificate, parseCertificate} from "../../x509/certificate.ts";
 import {checkDates, verifyIssuedBy} from "../../x509/chain.ts";
-import {verifyRawSignature} from "../../x509/public-key.ts";
+import {pinOf, verifyRawSignature} from "../../x509/public-key.ts";
 import type {TrustedRoot} from "../dcap/facts.ts";
 import {type NitroDocument, type NitroEnvelope, readDocument, readEnvelope, signedBytes} from "./document.ts";
 
@@ -85,7 +85,7 @@ const rootTrusted: Check<NitroStart & ChainFacts, RootFacts> = {
   source: "RFC 5280 §6.1; AWS Nitro Enclaves, root certificate",
   codes: ["ROOT_UNTRUSTED", "CERT_CHAIN", "CERT_SIGNATURE", "CERT_EXPIRED", "CERT_NOT_YET_VALID"],
   run: async ({rootCertificate, authorities, trustedRoots, at}) => {
-    const spkiSha256 = encodeHex(await sha256(rootCertificate.publicKey.spki));
+    const spkiSha256 = await pinOf(rootCertificate.publicKey);
     const trustedRoot = trustedRoots.find((item) => item.spkiSha256 === spkiSha256);
     const {commonName} = rootCertificate.subject;
     if (trustedRoot === undefined) {

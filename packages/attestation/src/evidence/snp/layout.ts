@@ -68,6 +68,12 @@ export const snpProcessors: readonly {
   {product: "Turin", family: 0x1a, models: [0x00, 0x1f]},
 ];
 
+/** By the CPUID of a report; `undefined` for none (version 2) and unknown ones. */
+export function productOfCpuid([family = 0, model = 0]: Uint8Array): SnpProduct | undefined {
+  return snpProcessors.find((row) => row.family === family && model >= row.models[0] && model <= row.models[1])
+    ?.product;
+}
+
 /** The parts of the firmware whose versions make a TCB. */
 export const tcbParts = ["fmc", "bl", "tee", "snp", "ucode"] as const;
 export type TcbPart = (typeof tcbParts)[number];

@@ -1,12 +1,12 @@
 /** Is an SNP report genuine? The checks in order, as one sequence (AMD 56860, AMD 57230). */
-import {ByteReader, concatBytes, encodeHex, equalBytes, sha256} from "@tf-trusted/core";
+import {ByteReader, concatBytes, encodeHex, equalBytes} from "@tf-trusted/core";
 import {parsing} from "../../attestation-error.ts";
 import {type Check, checksFrom, fail, pass, passIf} from "../../checks/check.ts";
 import {markVerified, type Verified} from "../../verified.ts";
 import {type Certificate, parseCertificates} from "../../x509/certificate.ts";
 import {checkDates, verifyIssuedBy} from "../../x509/chain.ts";
 import {parseRevocationList, type RevocationList, verifyRevocationList} from "../../x509/crl.ts";
-import {verifyRawSignature} from "../../x509/public-key.ts";
+import {pinOf, verifyRawSignature} from "../../x509/public-key.ts";
 import type {TrustedRoot} from "../dcap/facts.ts";
 import type {SnpCollateral} from "../evidence.ts";
 import {type KeyExtensions, readKeyExtensions} from "./key-extensions.ts";
@@ -148,7 +148,7 @@ const rootTrusted: Check<SnpStart & ChainFacts, RootFacts> = {
   codes: ["ROOT_UNTRUSTED", "CERT_CHAIN", "CERT_SIGNATURE", "CERT_ROLE", "CERT_EXPIRED", "CERT_NOT_YET_VALID"],
   run: async ({rootCertificate, trustedRoots, at}) => {
     const {commonName} = rootCertificate.subject;
-    const spkiSha256 = encodeHex(await sha256(rootCertificate.publicKey.spki));
+    const spkiSha256 = await pinOf(rootCertificate.publicKey);
     const trustedRoot = trustedRoots.find((item) => item.spkiSha256 === spkiSha256);
     if (trustedRoot === undefined) {
       const names = trustedRoots.map((item) => `${item.kind} ${item.spkiSha256}`).join(", ");

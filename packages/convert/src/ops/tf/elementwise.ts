@@ -198,6 +198,12 @@ export const elementwise: readonly Operator[] = [
     }),
   ),
   {
+    name: "tf.Betainc",
+    infer: (site) => [
+      {dtype: site.inputs[0]!.dtype, shape: broadcastShapes(site, ...site.inputs.map(({shape}) => shape))},
+    ],
+  },
+  {
     name: "tf.Cast",
     infer: (site) => {
       const dtype = stringAttribute(site, "DstT") as DType;

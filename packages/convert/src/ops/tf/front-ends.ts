@@ -77,6 +77,9 @@ export const frontEnds: readonly Operator[] = [
   row("Substr", (site) => [
     {dtype: "string", shape: broadcastShapes(site, site.inputs[0]!.shape, site.inputs[1]!.shape)},
   ]),
+  // Of tables whose keys aren't constants of the graph; the others are gone when operators are typed.
+  row("LookupTableFindV2", (site) => [{dtype: attributeDType("Tout", "int64")(site), shape: site.inputs[1]!.shape}]),
+  row("LookupTableSizeV2", () => [{dtype: "int64", shape: []}]),
   row("ReadFile", () => [{dtype: "string", shape: []}]),
   row("DecodeRaw", (site) => [
     {

@@ -1,7 +1,7 @@
 /** Operator definitions applied to a node: its attributes with defaults, the dtypes of its inputs and outputs. */
 import type {Message} from "../../bytes/wire.ts";
 import {ConvertError} from "../../convert-error.ts";
-import {operatorDefinitions} from "../../gen/operator-definitions.ts";
+import {type AttributeRow, operatorDefinitions} from "../../gen/operator-definitions.ts";
 import {type Dim, type Shape, symbolOf} from "../../ir/dims.ts";
 import type {Attribute, Attributes, ValueDType} from "../../ir/graph.ts";
 import type {NodeDef} from "./graph-def.ts";
@@ -25,8 +25,11 @@ export function defineNode(node: NodeDef, budget: ConstantBudget): DefinedNode {
   const attributes: Record<string, Attribute> = {};
   for (const [key, value] of node.attributes) {
     if (key.startsWith("_")) continue;
-    const read = readAttribute(node, key, value, definition?.[2][key]?.[0], budget);
-    if (read !== undefined) attributes[key] = read;
+    const row = definition?.[2][key];
+    const read = readAttribute(node, key, value, row?.[0], budget);
+    if (read === undefined) continue;
+    if (row !== undefined) checkAttribute(node, key, read, row);
+    attributes[key] = read;
   }
   if (definition === undefined) return {attributes, inputs: undefined, outputs: undefined};
   const [inputs, outputs, kinds] = definition;
@@ -53,6 +56,17 @@ export function readShape(message: Message | undefined, symbol: string): Shape |
     const size = Number((dim.size ?? 0n) as bigint);
     return size < 0 ? symbolOf(symbol, axis) : size;
   });
+}
+
+/** What the registry allows. */
+function checkAttribute(node: NodeDef, key: string, value: Attribute, [, , allowed, least]: AttributeRow): void {
+  if (allowed && !allowed.includes(value as string)) {
+    const found = JSON.stringify(String(value).slice(0, 100));
+    throw attributeError(node, `attribute "${key}" is ${found}, expected ${allowed.join(", ")}`);
+  }
+  if (least === undefined) return;
+  const [size, has] = Array.isArray(value) ? [value.length, "has as many elements as"] : [value as number, "is"];
+  if (size < least) throw attributeError(node, `attribute "${key}" ${has} ${size}, expected at least ${least}`);
 }
 
 function argumentTypes(node: NodeDef, argument: string, attributes: Attributes): (ValueDType | undefined)[] {

@@ -6,7 +6,7 @@ import {GraphBuilder, typeOfConstant} from "../../ir/builder.ts";
 import {formatDims, type Shape, symbolOf} from "../../ir/dims.ts";
 import {type Graph, indexOf, nodeOf, type Port, type Ref, refTo, type TensorType} from "../../ir/graph.ts";
 import type {OperatorTable} from "../../ir/operators.ts";
-import {sizeOfType} from "../../ops/elements.ts";
+import {leastSizeOfType} from "../../ops/elements.ts";
 import {unsupportedError} from "../../report.ts";
 import {type DefinedNode, defineNode, readShape} from "./definitions.ts";
 import type {GraphDef, NodeDef} from "./graph-def.ts";
@@ -220,11 +220,11 @@ class Importer extends GraphBuilder {
   }
 
   #checkSize(node: NodeDef, type: TensorType): void {
-    const bytes = sizeOfType(type);
-    if (bytes <= this.#budget.tensorBytes || bytes === Number.POSITIVE_INFINITY) return;
+    const bytes = leastSizeOfType(type);
+    if (bytes <= this.#budget.tensorBytes) return;
     throw new ConvertError(
       "CONVERT_LIMIT",
-      `node "${node.name}" (${node.op}) would give ${formatDims(type.shape)}, ${bytes} bytes; expected at most ${this.#budget.tensorBytes}`,
+      `node "${node.name}" (${node.op}) would give ${formatDims(type.shape)}, ${bytes} bytes at least; expected at most ${this.#budget.tensorBytes}`,
       {details: {node: node.name, operator: node.op}},
     );
   }

@@ -115,7 +115,7 @@ export function parseRef(name: string): Ref {
   return match ? refTo(match[1]!, Number(match[2])) : refTo(name);
 }
 
-const nodeName = (ref: Ref): string => ref.slice(0, ref.lastIndexOf(":"));
+export const nodeName = (ref: Ref): string => ref.slice(0, ref.lastIndexOf(":"));
 
 function resolveName(index: NodeIndex, name: string, what: "input" | "output"): Ref {
   const ref = parseRef(name);

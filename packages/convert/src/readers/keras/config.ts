@@ -172,8 +172,8 @@ function withoutPythonNumbers(text: string): string {
   return parts.join("");
 }
 
-/** Level by level, so that no depth exhausts the stack. */
-function checkDepth(value: unknown, what: string): void {
+/** Level by level, so that no depth exhausts the stack. Throws `CONVERT_LIMIT`. */
+export function checkDepth(value: unknown, what: string): void {
   let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > maxDepth) throw new ConvertError("CONVERT_LIMIT", `${what} is nested more than ${maxDepth} deep`);

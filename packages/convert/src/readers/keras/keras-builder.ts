@@ -3,9 +3,9 @@ import {type DType, isDType, type Tensor} from "@tf-trusted/tensor";
 import {ConvertError} from "../../convert-error.ts";
 import {operatorDefinitions} from "../../gen/operator-definitions.ts";
 import {GraphBuilder} from "../../ir/builder.ts";
-import {type Dim, isKnown, isStatic, type Shape} from "../../ir/dims.ts";
+import {type Dim, isKnown, type Shape} from "../../ir/dims.ts";
 import type {Attribute, Attributes, Graph, Ref, TensorType} from "../../ir/graph.ts";
-import {float32Tensor, int32Tensor, makeTensor, sizeOfType} from "../../ops/elements.ts";
+import {float32Tensor, int32Tensor, leastSizeOfType, makeTensor} from "../../ops/elements.ts";
 import {tfTable} from "../../ops/tf/index.ts";
 import {layerUnsupported} from "./config.ts";
 
@@ -71,6 +71,7 @@ export class KerasBuilder extends GraphBuilder {
   }
 
   scalar(value: number, dtype: DType = "float32"): Ref {
+    if (dtype === "int32") this.#checkInteger(value);
     return this.value(makeTensor(dtype, [], () => value));
   }
 
@@ -79,7 +80,9 @@ export class KerasBuilder extends GraphBuilder {
     return this.scalar(value, this.dtype(like));
   }
 
+  /** Throws `CONVERT_LIMIT` for sizes that no tensor has. */
   ints(values: readonly number[]): Ref {
+    for (const value of values) this.#checkInteger(value);
     return this.value(int32Tensor(values));
   }
 
@@ -209,12 +212,18 @@ export class KerasBuilder extends GraphBuilder {
       throw new ConvertError("CONVERT_LIMIT", `${this.scope}: the model has too many nodes`);
     for (const ref of refs) {
       const type = this.type(ref);
-      if (!isStatic(type.shape) || !isDType(type.dtype) || sizeOfType(type) <= tensorBytes) continue;
+      if (!isDType(type.dtype) || leastSizeOfType(type) <= tensorBytes) continue;
       throw new ConvertError(
         "CONVERT_LIMIT",
-        `${this.scope}: a value of ${sizeOfType(type)} bytes, expected at most ${tensorBytes}`,
+        `${this.scope}: a value of at least ${leastSizeOfType(type)} bytes, expected at most ${tensorBytes}`,
       );
     }
+  }
+
+  /** Sizes are computed from others: beyond 32 bits they would begin again from below. */
+  #checkInteger(value: number): void {
+    if (value >= -(2 ** 31) && value < 2 ** 31) return;
+    throw new ConvertError("CONVERT_LIMIT", `${this.scope}: a size of ${value}, expected at most ${2 ** 31 - 1}`);
   }
 
   #dim({ref, axis}: {readonly ref: Ref; readonly axis: number}): Dim {

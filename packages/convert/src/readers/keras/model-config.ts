@@ -5,7 +5,7 @@
 import {ConvertError} from "../../convert-error.ts";
 import {Config, isCustom, isObject, type JsonObject, layerUnsupported, short} from "./config.ts";
 import type {LayerRow} from "./layer.ts";
-import {layerRow} from "./layers/index.ts";
+import {layerRow, refusedLayers} from "./layers/index.ts";
 import {isOperation} from "./operations.ts";
 import type {WeightOwner} from "./weights.ts";
 
@@ -305,7 +305,8 @@ function parseLayer(
   const owner: WeightOwner = {path, folder, specs: specsOf(row, {path, className, config}, context), trainable};
   context.owners.push(owner);
   if (row === undefined) {
-    const why = className === "Lambda" ? "code of the model's author" : "a custom layer, or one that isn't supported";
+    const isOfKeras = !isCustom(entry) && Object.hasOwn(refusedLayers, className);
+    const why = isOfKeras ? refusedLayers[className]! : "a custom layer, or one that isn't supported";
     context.problems.push({layer: path.join("/"), className, reason: why});
   }
   return {name, className, config, calls, firstCall: 0, kind: {type: "layer", row: row ?? {build: () => []}, owner}};

@@ -6,6 +6,7 @@ import type {DType} from "@tf-trusted/tensor";
 import {ConvertError} from "../../convert-error.ts";
 import {jsonError} from "../graphdef/json-format.ts";
 import {dataTypeNumbers, dataTypes} from "../graphdef/schema.ts";
+import {checkDepth} from "../keras/config.ts";
 import {type ModelFiles, readWhole} from "../model-files.ts";
 
 export const modelJson = "model.json";
@@ -61,9 +62,11 @@ export async function readModelJson(files: ModelFiles, maxBytes: number): Promis
   return parseModelJson(await readWhole(files, modelJson, maxBytes));
 }
 
-/** Throws `CONVERT_JSON`. */
+/** Throws `CONVERT_JSON`, `CONVERT_LIMIT`. */
 export function parseModelJson(bytes: Uint8Array): TfjsModel {
-  const root = objectAt(parseJson(bytes), modelJson);
+  const value = parseJson(bytes);
+  checkDepth(value, modelJson);
+  const root = objectAt(value, modelJson);
   const topology = objectAt(root.modelTopology, "modelTopology");
   return {
     format: formatOf(root, topology),
@@ -126,11 +129,16 @@ const weightDTypes: Readonly<Record<string, DType>> = {
   int64: "int64",
 };
 
+const maxRank = 32;
+
 function readEntry(value: unknown, where: string): WeightEntry {
   const entry = objectAt(value, where);
   const dtype = weightDTypes[textAt(entry.dtype, `${where}.dtype`)];
   if (dtype === undefined) throw jsonError(`${where}.dtype`, JSON.stringify(entry.dtype), "a type of weights");
-  const shape = listAt(entry.shape, `${where}.shape`).map((size, i) => {
+  const sizes = listAt(entry.shape, `${where}.shape`);
+  if (sizes.length > maxRank)
+    throw jsonError(`${where}.shape`, `a list of ${sizes.length}`, `at most ${maxRank} sizes`);
+  const shape = sizes.map((size, i) => {
     if (Number.isSafeInteger(size) && (size as number) >= 0) return size as number;
     throw jsonError(`${where}.shape[${i}]`, JSON.stringify(size), "a size");
   });

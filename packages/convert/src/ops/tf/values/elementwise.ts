@@ -3,7 +3,7 @@ import {type DType, dtypes, Tensor} from "@tf-trusted/tensor";
 import type {TensorType} from "../../../ir/graph.ts";
 import {booleanAttribute, numberAttribute} from "../../../ir/operators.ts";
 import {gatherElements, isInt64, makeTensor, numbersOf} from "../../elements.ts";
-import {digamma, erf, erfc, erfinv, igamma, lgamma, ndtri, polygamma, zeta} from "./special.ts";
+import {betainc, digamma, erf, erfc, erfinv, igamma, lgamma, ndtri, polygamma, zeta} from "./special.ts";
 import {broadcastMaps, forEach, type Values, type ValuesTable} from "./values.ts";
 
 const kindOf = (tensor: Tensor) => dtypes[tensor.dtype].kind;
@@ -239,6 +239,17 @@ export const elementwiseValues: ValuesTable = {
       return [integersLike(x!, shape, (i) => f(a[left!(i)]!, b[right!(i)]!, bits))];
     },
   })),
+  Betainc: {
+    evaluate: (_, inputs, [type]) => {
+      if (!isFloat(inputs[0]!)) return undefined;
+      const shape = type!.shape as readonly number[];
+      const [a, b, x] = broadcastMaps(inputs, shape).map((map, k) => {
+        const values = numbersOf(inputs[k]!);
+        return (i: number) => values[map(i)]!;
+      });
+      return [makeTensor(type!.dtype as DType, shape, (i) => betainc(a!(i), b!(i), x!(i)))];
+    },
+  },
   Invert: {
     evaluate: (_, [x]) => {
       const values = bigs(x!);

@@ -73,8 +73,9 @@ export function digamma(x: number): number {
 
 /** The lower and upper regularised incomplete gamma functions. DLMF 8.7.1 and 8.9.2. */
 export function igamma(a: number, x: number): readonly [lower: number, upper: number] {
-  if (!(a > 0) || !(x >= 0)) return [Number.NaN, Number.NaN];
+  if (!(a > 0) || !(x >= 0)) return [x === 0 ? 0 : Number.NaN, Number.NaN];
   if (x === 0) return [0, 1];
+  if (a === Number.POSITIVE_INFINITY) return x === a ? [Number.NaN, Number.NaN] : [0, 1];
   if (x === Number.POSITIVE_INFINITY) return [1, 0];
   const factor = Math.exp(a * Math.log(x) - x - lgamma(a));
   if (x < a + 1) {
@@ -101,14 +102,47 @@ export function igamma(a: number, x: number): readonly [lower: number, upper: nu
   return [1 - factor * fraction, factor * fraction];
 }
 
-/** Σ 1/(q+k)^x, for x > 1 and q > 0, by Euler and Maclaurin. DLMF 25.11.5. */
+/** The regularised incomplete beta function. DLMF 8.17.22, on the side where it converges. */
+export function betainc(a: number, b: number, x: number): number {
+  if (!(a > 0) || !(b > 0) || !(x >= 0 && x <= 1)) return Number.NaN;
+  if (x === 0 || x === 1) return x;
+  const factor = Math.exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * Math.log(x) + b * Math.log1p(-x));
+  return x < (a + 1) / (a + b + 2)
+    ? (factor * betaFraction(a, b, x)) / a
+    : 1 - (factor * betaFraction(b, a, 1 - x)) / b;
+}
+
+/** Lentz's method. */
+function betaFraction(a: number, b: number, x: number): number {
+  let c = 1;
+  let d = 1 / (1 - ((a + b) * x) / (a + 1));
+  let fraction = d;
+  for (let m = 1; m < 100_000; m++) {
+    const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
+    const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
+    for (const term of [even, odd]) {
+      d = 1 / (1 + term * d);
+      c = 1 + term / c;
+      fraction *= c * d;
+    }
+    if (Math.abs(c * d - 1) < epsilon * 4) break;
+  }
+  return fraction;
+}
+
+/**
+ * Σ 1/(q+k)^x, for x > 1, by Euler and Maclaurin. DLMF 25.11.5. For q < 0 it is real where x is whole; at whole q ≤ 0 it is
+ * infinite, on both sides of the pole with the same sign where x is even.
+ */
 export function zeta(x: number, q: number): number {
   if (x === 1) return Number.POSITIVE_INFINITY;
-  if (x < 1 || q <= 0) return Number.NaN;
-  const count = 16;
+  if (!(x > 1) || Number.isNaN(q)) return Number.NaN;
+  if (q <= 0 && Number.isInteger(q)) return x % 2 === 0 ? Number.POSITIVE_INFINITY : Number.NaN;
+  if (q < -1e6 || (q < 0 && !Number.isInteger(x))) return Number.NaN;
   let sum = 0;
-  for (let k = 0; k < count; k++) sum += (q + k) ** -x;
-  const z = q + count;
+  let z = q;
+  for (let k = 0; k < 16 || z < 16; k++, z++) sum += z ** -x;
+  if (z ** -x === 0) return sum;
   sum += z ** (1 - x) / (x - 1) + z ** -x / 2;
   let rising = x;
   const ratios = [1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160];

@@ -39,6 +39,26 @@ function embedding(site: LayerSite): Value {
   return new Value(rows, mask);
 }
 
+/** An embedding, or with `reverse` the scores of all its rows. */
+function reversibleEmbedding(site: LayerSite): Value {
+  const {b, config} = site;
+  const ties = config.boolean("tie_weights", true);
+  const cap = config.has("logit_soft_cap") ? config.number("logit_soft_cap") : undefined;
+  const reverse = site.kwargs.reverse ?? site.args[0] ?? false;
+  const isFloat32 = !config.has("reverse_dtype") || config.get("reverse_dtype") === "float32";
+  if (!isFloat32 && reverse === true) throw config.unsupported(`reverse_dtype="${config.get("reverse_dtype")}"`);
+  if (reverse !== true) return embedding(site);
+  const sizes = [config.integer("input_dim", undefined, 1), config.integer("output_dim", undefined, 1)] as const;
+  const kernel = ties
+    ? b.transpose(weightOf(site, "embeddings", sizes), [1, 0])
+    : weightOf(site, "reverse_embeddings", [sizes[1], sizes[0]]);
+  const given = firstOf(site);
+  const scores = b.project(b.isFloat(given) ? given : b.cast(given, "float32"), kernel);
+  if (cap === undefined) return new Value(scores);
+  const limit = b.like(cap, scores);
+  return new Value(b.mul(b.tf("Tanh", [b.div(scores, limit)]), limit));
+}
+
 /** Steps that are the mask value throughout become zeros, and are masked. */
 function masking(site: LayerSite): Value {
   const {b, config} = site;
@@ -60,6 +80,12 @@ export const coreLayers: LayerTable = {
     build: einsumDense,
   },
   Embedding: {weights: () => ownWeights(["embeddings"]), build: embedding, mask: "own", takesIntegers: true},
+  ReversibleEmbedding: {
+    weights: (config) => ownWeights(["embeddings", !config.boolean("tie_weights", true) && "reverse_embeddings"]),
+    build: reversibleEmbedding,
+    mask: "own",
+    takesIntegers: true,
+  },
   Masking: {build: masking, mask: "own"},
   Identity: {build: firstOf, mask: "pass-3"},
 };

@@ -1,4 +1,6 @@
 /** Pooling over windows and over everything. */
+import {isKnown} from "../../../ir/dims.ts";
+import type {Ref} from "../../../ir/graph.ts";
 import type {LayerRow, LayerSite, LayerTable} from "../layer.ts";
 import {Value} from "../layer.ts";
 import {channelsLast, isChannelsFirst} from "./convolution.ts";
@@ -51,6 +53,38 @@ function maskedAverage(site: LayerSite): Value {
   return new Value(b.div(sum, b.reduce("Sum", weights, [axis], keepDims)));
 }
 
+/** Sliced for each place of the output: more are no pooling any more. */
+const maxPlaces = 512;
+
+/** Output i along an axis is of the inputs from ⌊i·n/k⌋ to ⌈(i + 1)·n/k⌉, one axis after the other. */
+const adaptive = (dimensions: number, op: "Max" | "Mean"): LayerRow => ({
+  build: (site) => {
+    const {b, config} = site;
+    const wanted = config.integers("output_size", dimensions, undefined, 1);
+    return channelsLast(site, (given) => {
+      if (b.rank(given) !== dimensions + 2) {
+        throw config.error(`its input has rank ${b.rank(given)}, expected ${dimensions + 2}`);
+      }
+      return wanted.reduce((x, count, i) => adaptAxis(site, x, i + 1, count, op), given);
+    });
+  },
+});
+
+function adaptAxis({b, config}: LayerSite, x: Ref, axis: number, count: number, op: "Max" | "Mean"): Ref {
+  const size = b.shape(x)[axis]!;
+  if (!isKnown(size)) throw config.unsupported("an axis of unknown size");
+  if (size === count) return x;
+  if (count > maxPlaces) throw config.unsupported(`output_size=${count}`);
+  if (size === 0) throw config.error("its input is empty");
+  const places = Array.from({length: count}, (_, i) => {
+    const start = Math.floor((i * size) / count);
+    const end = Math.ceil(((i + 1) * size) / count);
+    const at = (value: number, otherwise: number) => b.shape(x).map((_, each) => (each === axis ? value : otherwise));
+    return b.reduce(op, b.slice(x, at(start, 0), at(end - start, -1)), [axis], true);
+  });
+  return b.concat(places, axis);
+}
+
 function names(kind: string, aliases: readonly string[], dimensions: number): readonly string[] {
   return aliases.map((alias) => `${kind}${alias}${dimensions}D`);
 }
@@ -64,6 +98,8 @@ export const poolingLayers: LayerTable = {
       ...names("", ["AveragePooling", "AvgPool"], n).map((name) => [name, windowed(n, false)] as const),
       ...names("Global", ["MaxPooling", "MaxPool"], n).map((name) => [name, global(n, "Max")] as const),
       ...names("Global", ["AveragePooling", "AvgPool"], n).map((name) => [name, global(n, "Mean")] as const),
+      [`AdaptiveMaxPooling${n}D`, adaptive(n, "Max")] as const,
+      [`AdaptiveAveragePooling${n}D`, adaptive(n, "Mean")] as const,
     ]),
   ),
   GlobalAveragePooling1D: {build: maskedAverage, mask: "own"},

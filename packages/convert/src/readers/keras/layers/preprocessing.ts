@@ -164,30 +164,89 @@ function discretization(site: LayerSite): Ref {
   return encode(site, buckets, boundaries.length + 1, mode);
 }
 
-/** Numbers of a vocabulary as their places, behind those for the mask and for what isn't in it. */
-function integerLookup(site: LayerSite): Ref {
-  const {b, config} = site;
-  if (outputMode(config, "int") !== "int") throw config.unsupported(`output_mode="${config.get("output_mode")}"`);
-  if (config.boolean("invert", false)) throw config.unsupported("invert=true");
-  if (config.integer("num_oov_indices", 1) !== 1) throw config.unsupported("num_oov_indices other than 1");
+/** What an IntegerLookup knows: its numbers, and what comes before them in the order of places. */
+interface Vocabulary {
+  readonly tokens: readonly number[];
+  readonly mask: number | undefined;
+  readonly unknown: number;
+  /** Places for numbers that aren't in it. */
+  readonly unknownPlaces: number;
+}
+
+function vocabularyOf(config: Config, mode: string): Vocabulary {
   if (!config.has("vocabulary")) throw config.unsupported("a vocabulary that isn't in the configuration");
   const mask = config.has("mask_token") ? config.number("mask_token") : undefined;
-  const vocabulary = config.numbers("vocabulary").filter((token) => token !== mask);
-  if (!vocabulary.every(Number.isSafeInteger) || new Set(vocabulary).size !== vocabulary.length) {
+  const unknown = config.has("oov_token") ? config.number("oov_token") : -1;
+  const unknownPlaces = config.integer("num_oov_indices", 1);
+  const given = config.numbers("vocabulary");
+  const special = [
+    ...(mask !== undefined && mode === "int" ? [mask] : []),
+    ...Array.from({length: Math.min(unknownPlaces, given.length + 1)}, () => unknown),
+  ];
+  const hasSpecial = special.length > 0 && special.every((token, i) => given[i] === token);
+  const tokens = hasSpecial ? given.slice(special.length) : given;
+  const isOdd = mask !== undefined && tokens.includes(mask);
+  if (!tokens.every(Number.isSafeInteger) || new Set(tokens).size !== tokens.length || isOdd) {
     throw config.error("its vocabulary isn't different whole numbers");
   }
-  if (vocabulary.length === 0 || vocabulary.length > maxVocabulary)
-    throw config.unsupported(`${vocabulary.length} tokens`);
-  const first = mask === undefined ? 1 : 2;
+  if (tokens.length === 0 || tokens.length > maxVocabulary) throw config.unsupported(`${tokens.length} tokens`);
+  return {tokens, mask, unknown, unknownPlaces};
+}
+
+/**
+ * Numbers of a vocabulary as their places, behind those for the mask and for what isn't in it; or those encoded. Without
+ * a place for what isn't in it, TensorFlow stops at such a number: no kernel can.
+ */
+function integerLookup(site: LayerSite): Ref {
+  const {b, config} = site;
+  const mode = outputMode(config, "int");
+  const vocabulary = vocabularyOf(config, mode);
+  if (config.boolean("invert", false)) return invertedLookup(site, vocabulary);
+  const {tokens, mask, unknownPlaces} = vocabulary;
+  if (unknownPlaces === 0) throw config.unsupported("num_oov_indices=0, which stops at unknown numbers,");
+  if (unknownPlaces > 1 && config.has("oov_method") && config.string("oov_method") !== "floormod") {
+    throw config.unsupported(`oov_method="${config.get("oov_method")}"`);
+  }
+  if (config.has("salt")) throw config.unsupported("a salt");
+  const firstUnknown = mask !== undefined && mode === "int" ? 1 : 0;
+  const first = firstUnknown + unknownPlaces;
   const x = b.cast(firstOf(site), "int64");
-  const known = b.value(makeTensor("int64", [vocabulary.length], (i) => BigInt(vocabulary[i]!)));
-  // Places and what they differ by from the one for unknown numbers: at most one is equal.
+  const known = b.value(makeTensor("int64", [tokens.length], (i) => BigInt(tokens[i]!)));
   const equal = b.cast(b.tf("Equal", [b.expand(x, -1), known]), "float32");
-  const places = b.floats(vocabulary.map((_, i) => i + first - (first - 1)));
-  const sum = b.cast(b.reduce("Sum", b.mul(equal, places), [-1], false), "int64");
-  const found = b.add(sum, b.like(first - 1, sum));
-  if (mask === undefined) return found;
-  return b.select(b.tf("Equal", [x, b.like(mask, x)]), b.tf("ZerosLike", [found]), found);
+  // At most one is equal: 0 where none is, else the place from 1.
+  const places = b.floats(tokens.map((_, i) => i + 1));
+  const place = b.cast(b.reduce("Sum", b.mul(equal, places), [-1], false), "int64");
+  const isKnownToken = b.tf("Greater", [place, b.like(0, place)]);
+  const bucket = b.tf("FloorMod", [x, b.like(unknownPlaces, x)]);
+  const found = b.select(isKnownToken, b.add(place, b.like(first - 1, place)), b.add(bucket, b.like(firstUnknown, x)));
+  // Encodings leave the mask out: no place is -1.
+  const masked =
+    mask === undefined
+      ? found
+      : b.select(
+          b.tf("Equal", [x, b.like(mask, x)]),
+          b.add(b.tf("ZerosLike", [found]), b.like(mode === "int" ? 0 : -1, x)),
+          found,
+        );
+  const padded = config.boolean("pad_to_max_tokens", false) && config.has("max_tokens");
+  if (mode === "int") return masked;
+  const size = first + tokens.length;
+  const depth = padded ? config.integer("max_tokens", undefined, size) : size;
+  const encoded = encode(site, b.cast(masked, "int32"), depth, mode);
+  return site.version >= 3 ? b.cast(encoded, "int64") : encoded;
+}
+
+/** Places back to the numbers; those beyond to the one for what isn't known. */
+function invertedLookup(site: LayerSite, {tokens, mask, unknown, unknownPlaces}: Vocabulary): Ref {
+  const {b} = site;
+  const all = [...(mask === undefined ? [] : [mask]), ...Array.from({length: unknownPlaces}, () => unknown), ...tokens];
+  if (all.length > maxVocabulary) throw site.config.unsupported(`${all.length} tokens`);
+  const x = b.cast(firstOf(site), "int64");
+  const table = b.value(makeTensor("int64", [all.length], (i) => BigInt(all[i]!)));
+  const [low, high] = [b.like(0, x), b.like(all.length - 1, x)];
+  const within = b.tf("Minimum", [b.tf("Maximum", [x, low]), high]);
+  const found = b.tf("GatherV2", [table, within, b.scalar(0, "int32")]);
+  return b.select(b.tf("Equal", [x, within]), found, b.add(b.tf("ZerosLike", [found]), b.like(unknown, found)));
 }
 
 /** Each number is compared with all: more are for a table. */
@@ -216,6 +275,11 @@ const augmentations = [
   "RandomElasticTransform",
   "RandomGaussianBlur",
   "RandomInvert",
+  "RandAugment",
+  "AugMix",
+  "CutMix",
+  "MixUp",
+  "Solarization",
 ] as const;
 
 function augmentation(site: LayerSite): Ref {

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tf_trusted/v1/attestation.proto.
  */
 export const file_tf_trusted_v1_attestation: GenFile = /*@__PURE__*/
-  fileDesc("Ch90Zl90cnVzdGVkL3YxL2F0dGVzdGF0aW9uLnByb3RvEg10Zl90cnVzdGVkLnYxIh4KDUF0dGVzdFJlcXVlc3QSDQoFbm9uY2UYASABKAwiSwoOQXR0ZXN0UmVzcG9uc2USKQoIZXZpZGVuY2UYASABKAsyFy50Zl90cnVzdGVkLnYxLkV2aWRlbmNlEg4KBmNsYWltcxgCIAEoDCKXAQoIRXZpZGVuY2USDAoEa2luZBgBIAEoCRINCgVxdW90ZRgCIAEoDBI7Cgpjb2xsYXRlcmFsGAMgAygLMicudGZfdHJ1c3RlZC52MS5FdmlkZW5jZS5Db2xsYXRlcmFsRW50cnkaMQoPQ29sbGF0ZXJhbEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDDoCOAEyWwoSQXR0ZXN0YXRpb25TZXJ2aWNlEkUKBkF0dGVzdBIcLnRmX3RydXN0ZWQudjEuQXR0ZXN0UmVxdWVzdBodLnRmX3RydXN0ZWQudjEuQXR0ZXN0UmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Ch90Zl90cnVzdGVkL3YxL2F0dGVzdGF0aW9uLnByb3RvEg10Zl90cnVzdGVkLnYxIh4KDUF0dGVzdFJlcXVlc3QSDQoFbm9uY2UYASABKAwiSwoOQXR0ZXN0UmVzcG9uc2USKQoIZXZpZGVuY2UYASABKAsyFy50Zl90cnVzdGVkLnYxLkV2aWRlbmNlEg4KBmNsYWltcxgCIAEoDCKWAQoIRXZpZGVuY2USDAoEa2luZBgBIAEoCRIMCgRib2R5GAIgASgMEjsKCmNvbGxhdGVyYWwYAyADKAsyJy50Zl90cnVzdGVkLnYxLkV2aWRlbmNlLkNvbGxhdGVyYWxFbnRyeRoxCg9Db2xsYXRlcmFsRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgMOgI4ATJbChJBdHRlc3RhdGlvblNlcnZpY2USRQoGQXR0ZXN0EhwudGZfdHJ1c3RlZC52MS5BdHRlc3RSZXF1ZXN0Gh0udGZfdHJ1c3RlZC52MS5BdHRlc3RSZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message tf_trusted.v1.AttestRequest
@@ -62,19 +62,21 @@ export const AttestResponseSchema: GenMessage<AttestResponse> = /*@__PURE__*/
  */
 export type Evidence = Message<"tf_trusted.v1.Evidence"> & {
   /**
-   * "sgx-quote-v3"
+   * "sgx-quote-v3", "sgx-quote", "tdx-quote", "snp-report" or "nitro-document".
    *
    * @generated from field: string kind = 1;
    */
   kind: string;
 
   /**
-   * @generated from field: bytes quote = 2;
+   * The quote, report or document.
+   *
+   * @generated from field: bytes body = 2;
    */
-  quote: Uint8Array;
+  body: Uint8Array;
 
   /**
-   * The vendor's statements that the platform carries along, by name ("tcbInfo", "pckCrl" …), byte for byte.
+   * The vendor's statements that the platform carries along, by name ("tcbInfo", "pckCrl", "vcek" …), byte for byte.
    *
    * @generated from field: map<string, bytes> collateral = 3;
    */
