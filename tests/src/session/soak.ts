@@ -1,12 +1,13 @@
 /**
- * Load, predict, delete, again and again, and watch the enclave's memory: `npm run soak [-- ROUNDS [ARTEFACT]]`; then ten
- * times as many predictions on one model.
- * Resident memory is flat if the second half of the rounds needs no more than the first half after warming up.
+ * Load, predict, delete, again and again, and watch the memory of the enclave and its processes: `npm run soak [-- ROUNDS]
+ * [-- --engine wasm|native] [-- --predictions N] [-- --artefact DIR]`; with `--predictions`, N predictions of one model in
+ * place of rounds. Resident memory is flat if the last quarter needs no more than the second.
  */
-import {readFile} from "node:fs/promises";
+import {readdir, readFile} from "node:fs/promises";
 import {pathToFileURL} from "node:url";
-import {connect, type EnclaveConnection, launchSimulated, type Model} from "@tf-trusted/client";
-import {defaultArtefact} from "@tf-trusted/enclave";
+import {parseArgs} from "node:util";
+import {connect, launchSimulated} from "@tf-trusted/client";
+import type {EngineChoice} from "@tf-trusted/enclave";
 import {digitsModel, images} from "./harness.ts";
 
 export interface SoakResult {
@@ -22,50 +23,31 @@ export interface SoakResult {
 /** A leak of one digits model (140 KB) a round would show as 140 MB in 1,000 rounds. */
 export const allowedGrowthMegabytes = 24;
 
-export function soak(rounds: number, report: (line: string) => void, artefact?: string): Promise<SoakResult> {
-  return watch(rounds, report, artefact, async (enclave) => {
-    const file = await digitsModel();
-    return async (round) => {
-      const model = await enclave.load(file, {name: `model-${round % 3}`});
-      await predict(model, round);
-      await model.delete();
-    };
-  });
+export interface SoakOptions {
+  readonly engine?: EngineChoice;
+  readonly artefact?: string;
+  /** Load once, and only predict. */
+  readonly keepModel?: boolean;
 }
 
-/** Predictions alone, of several shapes, over the streams that are kept open. */
-export function soakPredictions(
+export async function soak(
   rounds: number,
   report: (line: string) => void,
-  artefact?: string,
+  {engine = "wasm", artefact, keepModel = false}: SoakOptions = {},
 ): Promise<SoakResult> {
-  return watch(rounds, report, artefact, async (enclave) => {
-    const model = await enclave.load(await digitsModel(), {name: "digits"});
-    return (round) => predict(model, round);
-  });
-}
-
-async function predict(model: Model, round: number): Promise<void> {
-  const batch = 1 + (round % 4);
-  const {probabilities} = await model.predict(images(batch));
-  if (probabilities?.shape[0] !== batch) throw new Error(`round ${round}: a wrong answer`);
-}
-
-async function watch(
-  rounds: number,
-  report: (line: string) => void,
-  artefact: string = defaultArtefact,
-  prepare: (enclave: EnclaveConnection) => Promise<(round: number) => Promise<void>>,
-): Promise<SoakResult> {
-  const server = await launchSimulated({artefact});
+  const server = await launchSimulated({engine, ...(artefact !== undefined && {artefact})});
   const start = performance.now();
   try {
     const enclave = await connect({address: server.address, policy: server.policy});
-    const work = await prepare(enclave);
+    const file = await digitsModel();
     const every = Math.max(1, Math.floor(rounds / 40));
     const samples: {round: number; megabytes: number}[] = [];
+    const kept = keepModel ? await enclave.load(file, {name: "kept"}) : undefined;
     for (let round = 1; round <= rounds; round++) {
-      await work(round);
+      const model = kept ?? (await enclave.load(file, {name: `model-${round % 3}`}));
+      const {probabilities} = await model.predict(images(1 + (round % 4)));
+      if (probabilities?.shape[0] !== 1 + (round % 4)) throw new Error(`round ${round}: a wrong answer`);
+      if (kept === undefined) await model.delete();
       if (round % every !== 0) continue;
       samples.push({round, megabytes: await residentMegabytes(server.process.pid)});
       report(`round ${String(round).padStart(5)}  ${samples.at(-1)!.megabytes.toFixed(1)} MB`);
@@ -84,9 +66,20 @@ async function watch(
   }
 }
 
+/** Of a process and those that it started. */
 async function residentMegabytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+  const statuses = await Promise.all(
+    (await readdir("/proc"))
+      .filter((name) => /^\d+$/.test(name))
+      // One may end meanwhile.
+      .map(async (name) => [Number(name), await readFile(`/proc/${name}/status`, "utf8").catch(() => "")] as const),
+  );
+  let kibibytes = 0;
+  for (const [each, status] of statuses) {
+    const parent = Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]);
+    if (each === pid || parent === pid) kibibytes += Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
+  }
+  return kibibytes / 1024;
 }
 
 function median(values: readonly number[]): number {
@@ -94,15 +87,22 @@ function median(values: readonly number[]): number {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const rounds = Number(process.argv[2] ?? 1000);
-  const soaks = [
-    ["rounds", await soak(rounds, console.log, process.argv[3])],
-    ["predictions", await soakPredictions(10 * rounds, console.log, process.argv[3])],
-  ] as const;
-  for (const [what, result] of soaks) {
-    const {seconds, early, late} = result;
-    console.log(`${result.rounds} ${what} in ${seconds.toFixed(0)} s: ${early.toFixed(1)} MB → ${late.toFixed(1)} MB`);
-    if (late - early <= allowedGrowthMegabytes) continue;
+  const {values, positionals} = parseArgs({
+    allowPositionals: true,
+    options: {engine: {type: "string"}, artefact: {type: "string"}, predictions: {type: "string"}},
+  });
+  const engine = values.engine === "native" ? "native" : "wasm";
+  const keepModel = values.predictions !== undefined;
+  const {rounds, seconds, early, late} = await soak(Number(values.predictions ?? positionals[0] ?? 1000), console.log, {
+    engine,
+    keepModel,
+    ...(values.artefact !== undefined && {artefact: values.artefact}),
+  });
+  const what = keepModel ? "predictions" : "rounds";
+  console.log(
+    `${engine}: ${rounds} ${what} in ${seconds.toFixed(0)} s: ${early.toFixed(1)} MB → ${late.toFixed(1)} MB`,
+  );
+  if (late - early > allowedGrowthMegabytes) {
     console.error(`the enclave grew by ${(late - early).toFixed(1)} MB, allowed are ${allowedGrowthMegabytes}`);
     process.exitCode = 1;
   }

@@ -126,7 +126,8 @@ export class ModelProcess implements ModelHost {
   }
 
   #obituary(code: number | null, signal: string | null): LitertError {
-    const words = this.#lastWords.replaceAll(/\s+/g, " ").trim().slice(0, shownWords);
+    const lines = this.#lastWords.split("\n").filter((line) => !/^(INFO|VERBOSE|WARNING)/.test(line));
+    const words = lines.join(" ").replaceAll(/\s+/g, " ").trim().slice(0, shownWords);
     const said = words === "" ? "" : `, saying: ${words}`;
     if (/bad_alloc|out of memory|cannot allocate memory/i.test(this.#lastWords)) {
       return new LitertError("OUT_OF_MEMORY", `the model's process used more memory than it may${said}`);
