@@ -88,13 +88,20 @@ export function parsePublicKey(spki: Uint8Array): PublicKey {
   throw unexpected("DER_INVALID", `the key algorithm ${identifier}`, Object.keys(keyAlgorithms).join(" or "));
 }
 
+const coordinateKeys = new Memory<PublicKey>();
+
 /** The key whose coordinates are `xy`, as quotes carry it, without the leading 04. */
 export function publicKeyFromCoordinates(xy: Uint8Array): PublicKey {
+  const known = coordinateKeys.recall(xy);
+  if (known) return known;
   const algorithm = "ECDSA P-256" satisfies KeyAlgorithmName;
   const point = concatBytes(Uint8Array.of(4), xy);
   const identifier = keyAlgorithms[algorithm].identifier;
   const header = Uint8Array.from(`3059${identifier}034200`.match(/../g)!, (pair) => Number.parseInt(pair, 16));
-  return Object.freeze({algorithm, spki: concatBytes(header, point), point});
+  const key = Object.freeze({algorithm, spki: concatBytes(header, point), point});
+  // A platform keeps its attestation key; with the object the import is remembered.
+  coordinateKeys.keep(key, xy);
+  return key;
 }
 
 /**
