@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Writes docs/errors.md, docs/attestation-codes.md and the layers in docs/convert.md from the tables in the code: `npm run docs` after a build.
+// Writes docs/errors.md, docs/attestation-codes.md, the layers in docs/convert.md and the JSON Schema of policies from the
+// code: `npm run docs` after a build.
 // `npm run docs -- --check` changes nothing and fails if they differ (a test runs it).
 import {readFileSync, writeFileSync} from "node:fs";
 import * as attestation from "@tf-trusted/attestation";
@@ -40,6 +41,7 @@ let stale = 0;
 update("docs/errors.md", errors);
 update("docs/attestation-codes.md", attestation.attestationCodesMarkdown());
 update("docs/convert.md", withLayers(readFileSync("docs/convert.md", "utf8")));
+update("packages/attestation/policy.schema.json", `${JSON.stringify(attestation.policySchema, null, 2)}\n`);
 process.exit(stale === 0 ? 0 : 1);
 
 function update(path, text) {

@@ -302,6 +302,16 @@ const forgeries: readonly Forgery[] = [
     },
   },
   {
+    name: "a copy of the root that was changed, in a chain that has another",
+    gives: "root-trusted: CERT_SIGNATURE",
+    make: ({certificates: c}) => {
+      const changed = c.root.slice();
+      // The last byte of the signature.
+      changed[changed.length - 1]! ^= 1;
+      return {collateral: {tcbInfoIssuerChain: encodePem([c.tcbSigner, changed])}};
+    },
+  },
+  {
     name: "no root anywhere",
     gives: "root-trusted: ROOT_UNTRUSTED",
     make: ({certificates: c}) => ({

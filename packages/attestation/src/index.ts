@@ -12,6 +12,14 @@ export {type BundleResult, evidenceOf, verifyBundle} from "./bundle/verify.ts";
 export type {Step} from "./checks/check.ts";
 export {type AttestationCode, type AttestationCodeEntry, attestationCodes} from "./codes.ts";
 export {attestationCodesMarkdown} from "./codes-markdown.ts";
+export {
+  type AmdSubject,
+  type CollateralSubject,
+  collateralExpiry,
+  collateralSubject,
+  type DatedPart,
+  type IntelSubject,
+} from "./collateral/subject.ts";
 export {acceptableTcbStatuses, platformTcbStatuses, type TcbStatus} from "./collateral/tcb-status.ts";
 export type {TrustedRoot} from "./evidence/dcap/facts.ts";
 export {enclaveReport, quoteHeader} from "./evidence/dcap/layout.ts";
@@ -31,6 +39,7 @@ export {quoteSignature} from "./evidence/sgx/layout.ts";
 export {parseSgxQuote, type SgxQuote} from "./evidence/sgx/parse.ts";
 export type {TdReport} from "./evidence/tdx/layout.ts";
 export {parseTdxQuote, type TdxQuote} from "./evidence/tdx/parse.ts";
+export {readUnverified, type UnverifiedStatement} from "./evidence/unverified.ts";
 export {type DetectedEvidence, detectEvidence, inspectEvidence} from "./inspect/inspect.ts";
 export type {InspectedField, InspectedSection, Inspection} from "./inspect/inspection.ts";
 export {explainPolicy} from "./policy/explain.ts";

@@ -157,17 +157,34 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   const {checks, policyChecks} = verifier;
   const door = await doorChecks.run({evidence, policy});
   const {snapshot, trustedRoots} = door.facts;
-  const digest = snapshot ? encodeHex(await sha256(snapshot.bytes)) : null;
-  const base = {kind, at, verifier, digest};
+  // In the background: nothing depends on it.
+  const digest = snapshot ? sha256(snapshot.bytes).then(encodeHex) : null;
+  const base = {kind, at, verifier};
   if (snapshot === undefined || trustedRoots === undefined) {
     const steps = [...door.steps, ...skippedAfter(door.failed, checks, sessionChecks, policyChecks)];
-    return assemble({...base, steps, failed: door.failed, facts: {}, bound: false, policy: notCompared});
+    return assemble({
+      ...base,
+      digest: await digest,
+      steps,
+      failed: door.failed,
+      facts: {},
+      bound: false,
+      policy: notCompared,
+    });
   }
   const genuine = await checks.run(verifier.start(snapshot, policy, trustedRoots, at));
   const facts: object = genuine.facts;
   if (genuine.failed) {
     const steps = [...door.steps, ...genuine.steps, ...skippedAfter(genuine.failed, sessionChecks, policyChecks)];
-    return assemble({...base, steps, failed: genuine.failed, facts, bound: false, policy: notCompared});
+    return assemble({
+      ...base,
+      digest: await digest,
+      steps,
+      failed: genuine.failed,
+      facts,
+      bound: false,
+      policy: notCompared,
+    });
   }
   // All checks passed, so that every fact is there.
   const session = await sessionChecks.run({
@@ -180,11 +197,11 @@ export async function verifyEvidence(evidence: Evidence, options: VerifyOptions)
   const steps = [...door.steps, ...genuine.steps, ...session.steps];
   if (session.failed) {
     steps.push(...skippedAfter(session.failed, policyChecks));
-    return assemble({...base, steps, failed: session.failed, facts, bound, policy: notCompared});
+    return assemble({...base, digest: await digest, steps, failed: session.failed, facts, bound, policy: notCompared});
   }
   const match = await matchPolicy(verifier, policy, facts, claims, bound);
   steps.push(...match.steps);
-  return assemble({...base, steps, failed: match.failed, facts, bound, policy: match.report});
+  return assemble({...base, digest: await digest, steps, failed: match.failed, facts, bound, policy: match.report});
 }
 
 interface PolicyMatch {

@@ -1,9 +1,10 @@
 /** The enclave that a command talks to: a server that has to satisfy a policy, or a simulated one started for it. */
 import {readFile} from "node:fs/promises";
 import {type Policy, parsePolicy, type Report} from "@tf-trusted/attestation";
-import type {EnclaveConnection} from "@tf-trusted/client";
+import type {CollateralSource, EnclaveConnection} from "@tf-trusted/client";
 import type {EngineChoice} from "@tf-trusted/enclave";
-import type {Context} from "./command.ts";
+import {type collateralFlags, collateralOf} from "./collateral-flags.ts";
+import type {Context, FlagValues} from "./command.ts";
 import {readTextFile} from "./files.ts";
 
 export interface OpenedEnclave {
@@ -32,15 +33,17 @@ export function launchWishes(engine: EngineChoice = "auto", threads?: number) {
  * throw.
  */
 export async function openSession(
-  {server, policy, engine, threads}: SessionWishes,
+  args: SessionWishes & FlagValues<typeof collateralFlags>,
   {progress, signal}: Context,
 ): Promise<OpenedEnclave> {
+  const {server, policy, engine, threads} = args;
+  const collateral = await collateralOf(args);
   // Here and not above: commands that need no enclave start twice as fast without.
   const {connect, launchSimulated} = await import("@tf-trusted/client");
   if (server !== undefined && policy !== undefined) {
     const parsed = parsePolicy(await readTextFile(policy));
     progress.step(`Verifying ${server}`);
-    const connection = await connect({address: server, policy: parsed, signal});
+    const connection = await connect({address: server, policy: parsed, signal, ...(collateral && {collateral})});
     return {connection, memoryBytes: async () => undefined, close: () => connection.close()};
   }
   progress.step("Starting a simulated enclave");
@@ -73,10 +76,15 @@ async function residentBytes(pid: number): Promise<number | undefined> {
 }
 
 /** The report about a server, trusted or not. Throws `ClientError` where there is nothing to report about. */
-export async function attestServer(address: string, policy: Policy, signal: AbortSignal): Promise<Report> {
+export async function attestServer(
+  address: string,
+  policy: Policy,
+  collateral: CollateralSource | undefined,
+  signal: AbortSignal,
+): Promise<Report> {
   const {AttestationError, connect} = await import("@tf-trusted/client");
   try {
-    const connection = await connect({address, policy, signal});
+    const connection = await connect({address, policy, signal, ...(collateral && {collateral})});
     await connection.close();
     return connection.report;
   } catch (error) {

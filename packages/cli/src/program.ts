@@ -12,8 +12,8 @@ export interface HelpOutput {
 
 const groups: Readonly<Record<string, string>> = {
   enclave: "What an enclave is measured as",
-  engine: "What computes: install and list engines",
   quote: "Look into attestation evidence",
+  engine: "What computes: install and list engines",
   policy: "Write and read the policies that enclaves have to satisfy",
 };
 

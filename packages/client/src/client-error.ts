@@ -24,6 +24,22 @@ export const clientErrors = {
     when: "The evidence is right, but the enclave's claims contradict what was seen.",
     todo: "Report this: the enclave is faulty.",
   },
+  COLLATERAL_FETCH: {
+    when: "A vendor's service didn't give the collateral that the evidence needs.",
+    todo: "The message names the URL and its answer. Check the service and the network, or use collateral that comes with the evidence or lies in a folder.",
+  },
+  COLLATERAL_OFFLINE: {
+    when: "Only the cache may be used, and it has no collateral for this evidence that still holds.",
+    todo: "Connect once without `offline` (--offline), so that the cache is filled.",
+  },
+  COLLATERAL_CACHE: {
+    when: "The folder of the collateral cache can't be written.",
+    todo: "Check its permissions and the space that is left, or name another (--collateral-cache).",
+  },
+  COLLATERAL_FOLDER: {
+    when: "The folder that collateral should come from has none, or a file there can't be read.",
+    todo: "Put the parts there under the names that the message lists.",
+  },
   PROTOCOL: {
     when: "The enclave answered in a way that the protocol doesn't have.",
     todo: "Use a client and an enclave of the same version.",

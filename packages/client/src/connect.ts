@@ -23,6 +23,7 @@ import type {Tensor} from "@tf-trusted/tensor";
 import {parseAddress} from "./address.ts";
 import {toCallError} from "./call-error.ts";
 import {CallError, ClientError} from "./client-error.ts";
+import type {CollateralSource} from "./collateral/source.ts";
 import type {
   CallOptions,
   Model,
@@ -44,8 +45,8 @@ export interface ConnectOptions {
   readonly now?: () => Date;
   /** For connecting and attesting; default: 30 s. */
   readonly timeoutMs?: number;
-  /** Fresher collateral than what comes with the evidence. */
-  readonly collateral?: (evidence: Evidence) => Promise<Evidence>;
+  /** Where collateral comes from; default: with the evidence. */
+  readonly collateral?: CollateralSource;
   /** Age at which a session is replaced by a new one; default and most: 55 minutes. */
   readonly renewAfterMs?: number;
   readonly signal?: AbortSignal;

@@ -29,6 +29,7 @@ import {
 import type {Address} from "./address.ts";
 import {toCallError} from "./call-error.ts";
 import {AttestationError, ClientError} from "./client-error.ts";
+import type {CollateralSource} from "./collateral/source.ts";
 import {Lanes} from "./lanes.ts";
 
 export interface SessionOptions {
@@ -38,8 +39,8 @@ export interface SessionOptions {
   readonly now: () => Date;
   /** For connecting, evidence and verification together. */
   readonly timeoutMs: number;
-  /** Fresher collateral than what came with the evidence; default: what came. */
-  readonly collateral?: (evidence: Evidence) => Promise<Evidence>;
+  /** Where collateral comes from; default: with the evidence. */
+  readonly collateral?: CollateralSource;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -94,7 +95,7 @@ async function attest(socket: TLSSocket, options: SessionOptions, signal: AbortS
     throw notAttestable(error, http2);
   });
   const received = evidenceOf(answer.evidence);
-  const evidence = options.collateral ? await options.collateral(received) : received;
+  const evidence = options.collateral ? await options.collateral(received, signal) : received;
   const claims = claimsOf(answer.claims);
   const expectedReportData = await sessionReportData({
     role: "enclave",

@@ -26,6 +26,18 @@ export const enclaveErrors = {
     when: "The platform gave no evidence.",
     todo: "Look at the launcher's log; on hardware, check that the quoting service runs.",
   },
+  PLATFORM_MISSING: {
+    when: "The TEE that was asked for isn't here, or none is.",
+    todo: "Start it where the message says; --platform simulated runs without one, for development only.",
+  },
+  PLATFORM_UNSAFE: {
+    when: "The TEE is here, but was started so that it protects nothing: debugging, insecure keys, missing or opening flags.",
+    todo: "Start it as docs/gramine.md, docs/tdx.md or docs/snp.md says; the message names what is wrong.",
+  },
+  SEALING_MISSING: {
+    when: "A sealing key was asked for on a platform that has none.",
+    todo: "Keep models in memory there, and push them again after a restart.",
+  },
   STOPPING: {
     when: "The enclave is shutting down.",
     todo: "Connect again once it was restarted.",
@@ -77,6 +89,34 @@ export const enclaveErrors = {
   NODE_MISSING: {
     when: "The pinned Node.js of the enclave isn't installed for this platform.",
     todo: "Install with optional dependencies on Linux x64 or arm64: npm install --include=optional.",
+  },
+  SIGSTRUCT_FORMAT: {
+    when: "A file isn't a SIGSTRUCT, or has a field that no CPU would accept.",
+    todo: "Give the .sig file that gramine-sgx-sign wrote, 1808 bytes.",
+  },
+  SIGSTRUCT_SIGNATURE: {
+    when: "A SIGSTRUCT isn't signed by the key that it holds.",
+    todo: "Don't use its measurement; get the file again from whoever signed it.",
+  },
+  SIGSTRUCT_DEBUG: {
+    when: "A SIGSTRUCT allows an enclave that the host may debug, and so read.",
+    todo: "Sign again with sgx.debug = false.",
+  },
+  GRAMINE_MANIFEST: {
+    when: "A Gramine manifest can't be read, or lacks what a measurement needs.",
+    todo: "Give the .manifest.sgx file that gramine-sgx-sign wrote; the message names the line or key.",
+  },
+  GRAMINE_UNSAFE: {
+    when: "A Gramine manifest has settings with which the enclave protects nothing.",
+    todo: "Make it anew with deploy/gramine/build.mjs; the message lists every key.",
+  },
+  GRAMINE_LAYOUT: {
+    when: "Gramine's loader isn't laid out as the release that was named.",
+    todo: "Give sgx/libpal.so of the same release as --gramine-version.",
+  },
+  FIRMWARE_FORMAT: {
+    when: "A guest's firmware isn't an image whose launch can be measured, or lacks a part that was asked for.",
+    todo: "Give the firmware that the guest boots: AMD's variant of OVMF for SNP, TDVF for TDX.",
   },
   LAUNCH_FAILED: {
     when: "The enclave's process ended, or said nothing, before it was ready.",

@@ -61,7 +61,13 @@ export async function startEnclave(options: EnclaveOptions): Promise<RunningEncl
     },
   });
   const listening = await server.listen(host, port);
-  events({event: "started", engine: engine.id, port: listening});
+  events({
+    event: "started",
+    engine: engine.id,
+    port: listening,
+    platform: platform.kind,
+    measurement: platform.measurement(),
+  });
   return {
     port: listening,
     claims,

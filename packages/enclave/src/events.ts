@@ -2,9 +2,20 @@
  * What the enclave tells its untrusted host: typed events, one JSON line each. An event has the fields of its type and no
  * others, so that nothing of callers (names, tensors, keys, addresses, messages of errors) can slip in.
  */
+import type {EnclaveErrorCode} from "./enclave-error.ts";
+import type {PlatformKind} from "./platforms/platform.ts";
 
 export type EnclaveEvent =
-  | {readonly event: "started"; readonly engine: string; readonly port: number}
+  | {
+      readonly event: "started";
+      readonly engine: string;
+      readonly port: number;
+      readonly platform: PlatformKind;
+      /** What evidence will say, hexadecimal. */
+      readonly measurement: string;
+    }
+  /** Before any caller came: what is wrong with the platform, the flags or the configuration. */
+  | {readonly event: "start-refused"; readonly code: EnclaveErrorCode; readonly message: string}
   | {readonly event: "session-attested"; readonly milliseconds: number}
   | {readonly event: "session-refused"; readonly code: string}
   | {readonly event: "session-expired"}

@@ -108,7 +108,7 @@ export function settleShapes(model: TfliteModel, subgraph: number, inference: In
       buffers.push(encodeElements(settled.value, type));
       return tensors.length - 1;
     });
-    return {...operator, inputs};
+    return takenBranch(builtin, {...operator, inputs}, inference);
   });
   const settled: TfliteModel = {
     ...model,
@@ -117,6 +117,18 @@ export function settleShapes(model: TfliteModel, subgraph: number, inference: In
   };
   const open = inference.tensors.some((shape, index) => isDynamic(shape) && !isHandle(graph.tensors[index]!));
   return {model: settled, settled: !open && !settled.subgraphs.some((each) => allocatesInRun(settled, each))};
+}
+
+/**
+ * A condition that is known, with the branch that it takes in place of both: where these give other sizes, the kernel
+ * allocates its outputs during the run, and LiteRT then gives whatever lies in the buffer.
+ */
+function takenBranch(builtin: string, operator: TfliteOperator, {values}: Inference): TfliteOperator {
+  const condition = builtin === "IF" ? values[operator.inputs[0]!] : undefined;
+  if (condition === undefined || condition.length !== 1) return operator;
+  const {options = {}} = operator;
+  const taken = condition[0] === 0 ? options.elseSubgraphIndex : options.thenSubgraphIndex;
+  return {...operator, options: {...options, thenSubgraphIndex: taken!, elseSubgraphIndex: taken!}};
 }
 
 /**

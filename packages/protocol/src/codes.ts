@@ -30,7 +30,8 @@ const rows: readonly (readonly [prefix: string, grpc: GrpcCodeName])[] = [
   ["ATTEST_BUSY", "RESOURCE_EXHAUSTED"],
   ["SESSION_EXPIRED", "UNAUTHENTICATED"],
   ["SESSION_FIELD", "INVALID_ARGUMENT"],
-  ["PLATFORM_FAILED", "UNAVAILABLE"],
+  ["PLATFORM_", "UNAVAILABLE"],
+  ["SEALING_MISSING", "FAILED_PRECONDITION"],
   ["STOPPING", "UNAVAILABLE"],
   // Models (enclave).
   ["MODEL_UNKNOWN", "NOT_FOUND"],

@@ -95,15 +95,18 @@ export async function workFolder(): Promise<{readonly folder: string; readonly r
 
 export interface Server {
   readonly address: string;
+  /** What it says to standard error when it is ready. */
+  readonly banner: string;
   readonly stop: () => Promise<Finished>;
 }
 
 /** `tf-trusted serve` on a free port, its policy in `state/policy.json`. */
-export async function startServer(cwd: string): Promise<Server> {
-  const {process: child, finished, saw} = startCli(["serve", "--port", "0", "--state", "state"], cwd);
-  const [, address] = await saw(/listening on (\S+)/);
+export async function startServer(cwd: string, ...flags: readonly string[]): Promise<Server> {
+  const {process: child, finished, saw} = startCli(["serve", "--port", "0", "--state", "state", ...flags], cwd);
+  const {input: banner, 1: address} = await saw(/listening on (\S+)[\s\S]*Ctrl-C/);
   return {
     address: address!,
+    banner,
     stop: () => {
       child.kill("SIGINT");
       return finished;

@@ -41,6 +41,9 @@ export async function chaos(seconds: number, everyMs: number, report: (line: str
       capabilities: {sealing: false, monotonicCounter: false, trustedTime: false},
       measurement: () => "",
       evidence: (reportData) => platform.attest({measurement: stagedMeasurement, reportData}),
+      sealingKey: async () => {
+        throw new Error("nothing is sealed here");
+      },
     },
     configuration: parseConfiguration({workers: 2}),
     host: "127.0.0.1",

@@ -29,6 +29,21 @@ test("a level is reached by every component and by PCESVN, and by nothing less",
   );
 });
 
+test("PCESVN has 16 bits", () => {
+  const all = (svn: number) => Array.from({length: SGX_COMPONENTS}, () => svn);
+  for (const [needed, has] of [
+    [0x0100, 0x00ff],
+    [0x0201, 0x0102],
+    [0xff00, 0x00ff],
+  ] as const) {
+    assert.equal(
+      findTcbLevel([level({components: all(0), pceSvn: needed})], {components: all(0), pceSvn: has}),
+      undefined,
+    );
+    assert.ok(findTcbLevel([level({components: all(0), pceSvn: has})], {components: all(0), pceSvn: needed}));
+  }
+});
+
 test("the first level that is reached counts", () => {
   const high = level({components: new Array<number>(16).fill(9), pceSvn: 9});
   const low = level({components: new Array<number>(16).fill(1), pceSvn: 1});

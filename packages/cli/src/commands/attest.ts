@@ -3,6 +3,7 @@ import {explainPolicy, parsePolicy, type Report, renderReportHtml, renderReportT
 import type {JsonValue} from "@tf-trusted/core";
 import {parseAddress} from "../arguments.ts";
 import {CliError} from "../cli-error.ts";
+import {collateralFlags, collateralOf} from "../collateral-flags.ts";
 import {defineCommand} from "../command.ts";
 import {exitCodes} from "../exit-codes.ts";
 import {readTextFile, writeOutputFile} from "../files.ts";
@@ -16,9 +17,17 @@ export const attestCommand = defineCommand({
   flags: {
     policy: {value: "FILE", help: "what the enclave has to satisfy"},
     html: {value: "FILE", help: "write the report as a page as well"},
+    ...collateralFlags,
   },
-  examples: [{line: "attest 127.0.0.1:50051 --policy policy.json", what: "an enclave that serve started"}],
-  async run([typed], {policy: policyPath, html}, {print, progress, signal}) {
+  examples: [
+    {line: "attest 127.0.0.1:50051 --policy policy.json", what: "an enclave that serve started"},
+    {
+      line: "attest 127.0.0.1:50051 --policy policy.json --collateral vendor",
+      what: "with Intel's or AMD's latest word",
+    },
+  ],
+  async run([typed], flags, {print, progress, signal}) {
+    const {policy: policyPath, html} = flags;
     const address = addressOf(typed!);
     if (policyPath === undefined) {
       throw new CliError(
@@ -28,7 +37,7 @@ export const attestCommand = defineCommand({
     }
     const policy = parsePolicy(await readTextFile(policyPath));
     progress.step(`Verifying ${address}`);
-    const report: Report = await attestServer(address, policy, signal);
+    const report: Report = await attestServer(address, policy, await collateralOf(flags), signal);
     if (html !== undefined)
       await writeOutputFile(html, renderReportHtml(report, {policyStatements: explainPolicy(policy)}));
     await print({

@@ -3,6 +3,7 @@ import {basename, extname} from "node:path";
 import {oneOf, parseAddress, parseShapeRequest, parseTags, wholeNumber} from "../arguments.ts";
 import type {Phase} from "../benchmark/write-traces.ts";
 import {CliError} from "../cli-error.ts";
+import {collateralFlags} from "../collateral-flags.ts";
 import type {Flags, FlagValues} from "../command.ts";
 import {readInputFile} from "../files.ts";
 import type {InputFile} from "../model/prepare-inputs.ts";
@@ -29,6 +30,7 @@ export const serverFlags = {
     byDefault: "a simulated one, started for this command",
   },
   policy: {value: "FILE", help: "what the server's enclave has to satisfy; needed with --server"},
+  ...collateralFlags,
   ...engineFlags,
   ...threadsFlag,
 } as const satisfies Flags;

@@ -28,6 +28,11 @@ const flags = {
   ...engineFlags,
   ...threadsFlag,
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
+  "collateral-port": {
+    value: "PORT",
+    parse: wholeNumber(0, 65535),
+    help: "serve the simulated vendor's collateral there, as a PCCS or KDS does, and send none with the evidence",
+  },
   "policy-file": {value: "FILE", help: "write the policy there"},
   events: {help: "show the enclave's events on standard error, a JSON document a line"},
 } as const satisfies Flags;
@@ -48,34 +53,45 @@ export const serveCommand = defineCommand({
     const {print, progress, note, json, signal} = context;
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
-    const {launchSimulated} = await import("@tf-trusted/client");
+    const {launchSimulated, serveSimulatedCollateral} = await import("@tf-trusted/client");
+    const {chooseEngine} = await import("@tf-trusted/enclave");
+    const chosen = chooseEngine(args.engine ?? "auto");
     const platform = await openSimulatedMachine(args.state, args.tee);
+    const servicePort = args["collateral-port"];
+    const service =
+      servicePort === undefined ? undefined : await serveSimulatedCollateral({machine: platform, port: servicePort});
     const enclave = await launchSimulated({
       platform,
-      ...launchWishes(args.engine, args.threads),
+      carryCollateral: service === undefined,
+      ...launchWishes(chosen.engine, args.threads),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
       onExit: ({code, signal: killer}) => note(`The enclave's process ended (${killer ?? code}); starting it again.`),
       ...(args.events && {onEvent: (event: EnclaveEvent) => note(JSON.stringify(event))}),
+    }).catch(async (error: unknown) => {
+      await service?.close();
+      throw error;
     });
+    const collateral = service === undefined ? undefined : `${platform.tee === "snp" ? "kds" : "pccs"}:${service.url}`;
     try {
       signal.throwIfAborted();
       const {policyInput: policy, process} = enclave;
       const text = `${formatJson(policy as never)}\n`;
       const path = args["policy-file"] ?? (args.state === undefined ? undefined : join(args.state, "policy.json"));
       if (path !== undefined) await writeOutputFile(path, text);
-      if (!json) showBanner(context, enclave.address, process.engine!, path, process.altered);
+      if (!json) showBanner(context, enclave.address, chosen, path, collateral, process.altered);
       if (path === undefined || json) {
         await print({
           json: {
             address: enclave.address,
             platform: "simulated",
             tee: platform.tee,
-            engine: process.engine!.engine,
+            engine: chosen.engine,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,
+            collateral: collateral ?? "carried",
             policyFile: path ?? null,
             policy: policy as never,
           },
@@ -86,6 +102,7 @@ export const serveCommand = defineCommand({
       progress.step("Stopping the enclave");
     } finally {
       await enclave.stop();
+      await service?.close();
       progress.clear();
     }
     return exitCodes.done;
@@ -102,9 +119,10 @@ function showBanner(
   address: string,
   {engine, reason}: ChosenEngine,
   policyPath: string | undefined,
+  collateral: string | undefined,
   altered: readonly string[],
 ): void {
-  const policy = policyPath ?? "policy.json";
+  const policy = `${policyPath ?? "policy.json"}${collateral === undefined ? "" : ` --collateral ${collateral}`}`;
   note(
     [
       box(

@@ -120,7 +120,7 @@ function ofGroup(group: Group, view: GraphView): Content {
   visit(group);
   const top = [...counts].sort(([, a], [, b]) => b - a).slice(0, 3);
   return {
-    title: shorten(group.label, 26),
+    title: shorten(group.label, 22),
     lines: top
       .map(([op, count]) => shorten(count > 1 ? `${op} ×${count}` : op))
       .concat(counts.size > 3 ? [`${group.size} nodes`] : []),

@@ -142,10 +142,15 @@ export class Canvas {
     // What would be too small to read begins at its top.
     const readable = Math.max(scale, 0.6);
     const [first] = [...this.#boxes.values()].sort((a, b) => a.y - b.y);
-    const middle = readable > scale ? (first?.x ?? 0) : this.#size.width / 2;
+    const wide = this.#size.width * readable;
+    // What is wider than the screen begins at its first box, without empty room beside it.
+    const x =
+      wide <= clientWidth
+        ? (clientWidth - wide) / 2
+        : Math.min(8, Math.max(clientWidth - wide - 8, clientWidth / 2 - (first?.x ?? 0) * readable));
     this.#at = {
       scale: readable,
-      x: clientWidth / 2 - middle * readable,
+      x,
       y: readable > scale ? 8 : (clientHeight - this.#size.height * readable) / 2,
     };
     this.#apply();

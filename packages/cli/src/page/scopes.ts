@@ -33,17 +33,19 @@ export interface Scopes {
 /** More than these beside each other are put into groups by their order: nobody reads a thousand boxes. */
 const mostBeside = 150;
 const groupsBeside = 40;
-/** How much is opened before anybody clicks. */
+/** How much is opened before anybody clicks; more where else hardly anything would be seen. */
 const openAtStart = 60;
+const tooFew = 12;
 /** How much may be drawn at once. */
-export const mostDrawn = 400;
+export const mostDrawn = 300;
 
 export function buildScopes({nodes}: GraphView): Scopes {
   const root = newGroup("", "", undefined);
   const byPath = new Map<string, Group>([["", root]]);
   const leaves = nodes.map((node, index): Leaf => {
     const isPort = node.op === "input" || node.op === "output";
-    const parts = isPort ? [node.name] : node.name.split("/");
+    // TensorFlow Lite joins the names of what was fused.
+    const parts = isPort ? [node.name] : node.name.split(";", 1)[0]!.split("/");
     let parent = root;
     // Deeper scopes than these are of a name that means no scopes.
     for (let depth = 1; depth < Math.min(parts.length, 24); depth++) {
@@ -139,7 +141,7 @@ function openSome(root: Group): void {
       .sort((a, b) => a.children.length - b.children.length);
     const next: Item[] = [];
     for (const group of groups) {
-      if (drawn + group.children.length - 1 > openAtStart) continue;
+      if (drawn + group.children.length - 1 > openAtStart && drawn >= tooFew) continue;
       group.open = true;
       drawn += group.children.length - 1;
       next.push(...group.children);

@@ -59,6 +59,7 @@ export function viewsOfGraph(
 ): readonly GraphView[] {
   const reasons = new Map(unsupported.map(({node, reason}) => [node, reason]));
   const views: GraphView[] = [];
+  const taken = new Set<string>();
   const add = (viewName: string, viewKind: GraphView["kind"], each: Graph): void => {
     const at = views.length;
     views.push({name: viewName, kind: viewKind, nodes: [], leftOut: 0});
@@ -66,15 +67,18 @@ export function viewsOfGraph(
     const constants = constantsOf(each);
     const shown = each.nodes.filter(({name: own}) => !constants.has(own));
     const all = [...shown.map(({name: own}) => own), ...each.outputs.map((port) => port.name)];
-    const taken = Math.max(0, Math.min(all.length, budget.nodes));
-    budget.nodes -= taken;
-    const indices = new Map(shown.slice(0, taken).map((node, i) => [node.name, i]));
+    const room = Math.max(0, Math.min(all.length, budget.nodes));
+    budget.nodes -= room;
+    const indices = new Map(shown.slice(0, room).map((node, i) => [node.name, i]));
     const producers = new Map(each.nodes.map((node) => [node.name, node]));
     const edge = (ref: string): EdgeView => edgeOf(ref, constants, indices);
     const portNames = new Map(each.inputs.map((port) => [nodeOf(port.ref), port.name]));
-    const nodes = shown.slice(0, taken).map((node): NodeView => {
+    const nodes = shown.slice(0, room).map((node): NodeView => {
       const graphs = Object.entries(node.regions ?? {}).map(([part, region]) => {
-        const regionName = `${viewName} › ${originOf(node)} › ${part}`;
+        const full = originOf(node);
+        const brief = `${viewName} › ${full.split("/").slice(-2).join("/")} › ${part}`;
+        const regionName = taken.has(brief) ? `${viewName} › ${full} › ${part}` : brief;
+        taken.add(regionName);
         regions.push([regionName, region]);
         return regionName;
       });
@@ -92,7 +96,7 @@ export function viewsOfGraph(
         ...(reason !== undefined && {unsupported: reason}),
       };
     });
-    const ports = each.outputs.slice(0, Math.max(0, taken - nodes.length)).map(
+    const ports = each.outputs.slice(0, Math.max(0, room - nodes.length)).map(
       ({name: portName, ref}): NodeView => ({
         name: portName,
         op: "output",
@@ -101,7 +105,7 @@ export function viewsOfGraph(
         attributes: [],
       }),
     );
-    views[at] = {name: viewName, kind: viewKind, nodes: [...nodes, ...ports], leftOut: all.length - taken};
+    views[at] = {name: viewName, kind: viewKind, nodes: [...nodes, ...ports], leftOut: all.length - room};
     for (const [regionName, region] of regions) {
       // A view that nothing may be shown of says so by what it leaves out.
       add(regionName, "region", region);

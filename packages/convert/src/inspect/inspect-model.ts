@@ -332,13 +332,18 @@ async function inspectSavedModelFiles(
   const assetPaths = files.paths.filter((path) => path.startsWith("assets/"));
   const {graph: definition, ...metaGraph} = chooseOrFirst(metaGraphs, options.tags);
   const wanted = typeof options.signature === "string" ? [options.signature] : (options.signature ?? []);
-  const served = servedSignatures({graph: definition, ...metaGraph});
+  const served = defaultFirst(servedSignatures({graph: definition, ...metaGraph}));
   const chosen = wanted.length === 0 ? served : served.filter(({name}) => wanted.includes(name));
   const imported: {readonly names: string[]; readonly graph: Graph; readonly found: GraphStructure}[] = [];
   const problems: ProblemStructure[] = [];
+  // Together, so that each variable is read once; apart where one would stop the others.
+  const together = await freezeSignatures(definition, chosen, checkpoint, false).catch((error: unknown) => {
+    if (error instanceof TfTrustedError) return undefined;
+    throw error;
+  });
   for (const signature of chosen) {
     try {
-      const {graph: frozen} = await freezeSignatures(definition, [signature], checkpoint, false);
+      const {graph: frozen} = together ?? (await freezeSignatures(definition, [signature], checkpoint, false));
       const prepared = prepareGraph(frozen);
       const {graph, notes} = importSignature(prepared, indexNodes(prepared), signature, {}, limits);
       const same = imported.find((each) => sameGraph(each.graph, graph));
@@ -393,6 +398,10 @@ async function inspectSavedModelFiles(
           ],
   };
 }
+
+/** That which callers mean who name none. */
+const defaultFirst = (signatures: readonly Signature[]): readonly Signature[] =>
+  signatures.toSorted((a, b) => Number(b.name === signatureKey) - Number(a.name === signatureKey));
 
 const variablesPrefix = "variables/variables";
 

@@ -10,8 +10,8 @@
 import type {DType} from "@tf-trusted/tensor";
 import {type Rewriter, rewriteGraph} from "../ir/builder.ts";
 import {type Node, originOf, plainType, type Ref, type TensorType} from "../ir/graph.ts";
+import type {OperatorTable} from "../ir/operators.ts";
 import {castTensor} from "../ops/elements.ts";
-import {tflTable} from "../ops/tfl/index.ts";
 import type {Pass} from "./pass.ts";
 
 /** Operators that commute with the cast, and which of their operands are data (`undefined`: all). */
@@ -37,6 +37,9 @@ const movers: Readonly<Record<string, readonly number[] | undefined>> = {
   "tfl.PAD": [0],
 };
 
+/** Types stay as they are: no table of operators is needed. */
+const noOperators: OperatorTable = new Map();
+
 /** Chains of movers are this long at most: what is longer is no index arithmetic. */
 const maxDepth = 16;
 
@@ -44,7 +47,7 @@ export const narrowIndices: Pass = {
   name: "narrow-indices",
   effect: "narrowed",
   run: (graph, tally) =>
-    rewriteGraph(graph, tflTable, (node, b) => {
+    rewriteGraph(graph, noOperators, (node, b) => {
       const [source] = node.inputs;
       const isNarrowing = node.op === "tfl.CAST" && node.outputs[0]!.dtype === "int32";
       if (!isNarrowing || b.type(source!).dtype !== "int64" || !isFree(source!, b, 0)) return undefined;

@@ -4,6 +4,7 @@
  * requests for evidence with that. The enclave has no way to name another measurement.
  */
 import type {Duplex} from "node:stream";
+import type {GuestKind} from "./guest.ts";
 
 /** To the enclave. Bytes are base64. */
 export type LauncherMessage =
@@ -11,6 +12,9 @@ export type LauncherMessage =
       readonly kind: "start";
       readonly host: string;
       readonly port: number;
+      /** Of guests the launcher is a part of: the whole machine is the TEE. */
+      readonly platform: "simulated" | GuestKind;
+      /** What the launcher measured: what the simulated platform attests. */
       readonly measurement: string;
       readonly configuration: Readonly<Record<string, unknown>>;
     }
@@ -26,7 +30,7 @@ export type LauncherMessage =
 
 /** From the enclave. */
 export type EnclaveMessage =
-  | {readonly kind: "ready"; readonly port: number}
+  | {readonly kind: "ready"; readonly port: number; readonly measurement: string}
   | {readonly kind: "quote"; readonly id: number; readonly reportData: string}
   | {readonly kind: "failed"; readonly message: string};
 

@@ -1,6 +1,9 @@
 /** What the enclave needs of the hardware under it, whichever that is (DESIGN §4). */
 import type {Evidence} from "@tf-trusted/attestation";
 
+export const platformKinds = ["simulated", "gramine", "tdx", "snp"] as const;
+export type PlatformKind = (typeof platformKinds)[number];
+
 export interface PlatformCapabilities {
   readonly sealing: boolean;
   readonly monotonicCounter: boolean;
@@ -8,7 +11,7 @@ export interface PlatformCapabilities {
 }
 
 export interface Platform {
-  readonly kind: "simulated" | "gramine" | "tdx" | "snp";
+  readonly kind: PlatformKind;
   readonly capabilities: PlatformCapabilities;
   /**
    * Evidence of any kind that carries `reportData` (64 bytes; in a Nitro document as its user data) and the measurement of
@@ -17,4 +20,9 @@ export interface Platform {
   evidence(reportData: Uint8Array): Promise<Evidence>;
   /** What evidence will say, hexadecimal. */
   measurement(): string;
+  /**
+   * 32 bytes that only this program on this CPU gets, another for each label. Throws `SEALING_MISSING` where
+   * `capabilities.sealing` is false, and `PLATFORM_FAILED`.
+   */
+  sealingKey(label: string): Promise<Uint8Array>;
 }

@@ -41,6 +41,9 @@ export function simulatedPlatform(
       }
       return decodeEvidence(answer);
     },
+    sealingKey: async () => {
+      throw new EnclaveError("SEALING_MISSING", "the simulated platform has no sealing key");
+    },
     receive: (message) => {
       if ("id" in message) waiting.get(message.id)?.(message);
     },
