@@ -106,13 +106,18 @@ export function publicKeyFromCoordinates(xy: Uint8Array): PublicKey {
 
 /**
  * Whether `signature`, r ‖ s in big-endian of the curve's size, is `key`'s over `data`. False, too, where the key is not
- * a point of its curve or r or s are out of range.
+ * a point of its curve or r or s are out of range. Vendors use the hash of the table; `hash` is another for ECDSA.
  */
-export async function verifyRawSignature(key: PublicKey, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
+export async function verifyRawSignature(
+  key: PublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+  hash?: AlgorithmIdentifier,
+): Promise<boolean> {
   const row: KeyAlgorithm = keyAlgorithms[key.algorithm];
   const handle = await importKey(key);
   if (handle === null || (row.coordinateBytes !== null && signature.length !== 2 * row.coordinateBytes)) return false;
-  return crypto.subtle.verify(row.verifyParameters, handle, webBytes(signature), webBytes(data));
+  return crypto.subtle.verify({...row.verifyParameters, ...(hash && {hash})}, handle, webBytes(signature), webBytes(data));
 }
 
 const rightSignatures = new Memory<true>();
@@ -137,6 +142,18 @@ export async function verifyDerSignature(key: PublicKey, signature: Uint8Array, 
   const {coordinateBytes} = keyAlgorithms[key.algorithm];
   const raw = coordinateBytes === null ? signature : rawSignature(signature, coordinateBytes);
   return raw !== null && verifyLastingSignature(key, raw, data);
+}
+
+/** The same for a signature by ECDSA with a hash that the table doesn't have for the curve. Nothing is remembered. */
+export async function verifyDerSignatureWith(
+  hash: AlgorithmIdentifier,
+  key: PublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): Promise<boolean> {
+  const {coordinateBytes} = keyAlgorithms[key.algorithm];
+  const raw = coordinateBytes === null ? null : rawSignature(signature, coordinateBytes);
+  return raw !== null && verifyRawSignature(key, raw, data, hash);
 }
 
 const pins = new WeakMap<PublicKey, Promise<string>>();
