@@ -74,3 +74,16 @@ test("any bytes give a value or a coded error", () => {
     }),
   );
 });
+
+test("depth, number of items and lengths are bounded before anything is made of them", () => {
+  const nested = (depth: number) => Uint8Array.from([...Array.from({length: depth}, () => 0x81), 0x00]);
+  assert.ok(Array.isArray(readCbor(nested(8), "test")));
+  assert.throws(() => readCbor(nested(9), "test"), {code: "CBOR_INVALID", message: /nested too deep/});
+  const many = (count: number) => Uint8Array.from([0x99, count >> 8, count & 255, ...new Uint8Array(count)]);
+  assert.ok(Array.isArray(readCbor(many(999), "test")));
+  assert.throws(() => readCbor(many(1000), "test"), {code: "CBOR_INVALID", message: /too many values/});
+  for (const head of [0x5a, 0x7a, 0x9a, 0xba]) {
+    const long = Uint8Array.of(head, 0xff, 0xff, 0xff, 0xff, 0x00);
+    assert.throws(() => readCbor(long, "test"), {code: "CBOR_INVALID", message: /a length of 4294967295/});
+  }
+});

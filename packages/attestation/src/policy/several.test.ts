@@ -147,3 +147,17 @@ test("what one identity allows, another of its kind doesn't get", async () => {
   );
   assert.equal(report.verdict, "refused");
 });
+
+test("bytes after a quote that one identity allows don't get in by another", async () => {
+  const {evidence, options} = await forge(await makeWorld());
+  const strict = options.policy.identities[0] as unknown as IdentityInput;
+  const lenient = {...strict, trailingBytes: "allow", mrEnclave: ["00".repeat(32)]} as IdentityInput;
+  const padded = {...evidence, quote: Uint8Array.from([...evidence.quote, 0])};
+  const report = await verify(padded, [strict, lenient]);
+  assert.deepEqual(
+    report.policy.considered.map(({code}) => code),
+    ["QUOTE_FORMAT", "MRENCLAVE"],
+  );
+  assert.equal(report.verdict, "refused");
+  assert.equal((await verify(padded, [{...strict, trailingBytes: "allow"} as IdentityInput])).verdict, "trusted");
+});

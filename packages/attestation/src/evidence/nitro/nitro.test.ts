@@ -83,3 +83,15 @@ test("no flipped bit is accepted, and none is a bug of ours", async () => {
     assert.notEqual(report.code, "INTERNAL", `byte ${at}: ${report.summary}`);
   }
 });
+
+test("nothing may stand in the unprotected header, which no signature covers", async () => {
+  const at = document.indexOf(0xa0);
+  assert.deepEqual([...document.subarray(0, at)], [0x84, 0x44, 0xa1, 0x01, 0x38, 0x22]);
+  for (const header of [
+    [0xa1, 0x01, 0x38, 0x22],
+    [0xa1, 0x04, 0x41, 0x00],
+  ]) {
+    const changed = Uint8Array.from([...document.subarray(0, at), ...header, ...document.subarray(at + 1)]);
+    assert.equal((await verify(changed)).code, "NITRO_ALGORITHM");
+  }
+});
