@@ -112,8 +112,14 @@ test("evidence or collateral stripped, evidence of another kind, another enclave
       const parts = evidenceParts(answer.evidence!);
       return {...answer, evidence: evidenceFromParts({...parts, ...change(parts)})};
     };
-  await refused("COLLATERAL_MISSING", changed(() => ({collateral: {}})));
-  await refused("QUOTE_FORMAT", changed(() => ({body: new Uint8Array(0)})));
+  await refused(
+    "COLLATERAL_MISSING",
+    changed(() => ({collateral: {}})),
+  );
+  await refused(
+    "QUOTE_FORMAT",
+    changed(() => ({body: new Uint8Array(0)})),
+  );
   await refused("QUOTE_TEE_TYPE", async (asked) => {
     const tdx = await createSimulatedMachine("tdx", {now: () => new Date()});
     const answer = await makeAnswer({...asked, platform: tdx});

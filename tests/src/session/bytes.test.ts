@@ -3,7 +3,13 @@
  * sees every byte in clear; and on the wire in front of a real enclave, as the other end of the scale.
  */
 import assert from "node:assert/strict";
-import {type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Server, type Socket} from "node:net";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+} from "node:net";
 import {after, before, test} from "node:test";
 import {connect as connectTls, createServer as createTlsServer, type TlsOptions} from "node:tls";
 import {connect, launchSimulated, type SimulatedEnclave} from "@tf-trusted/client";

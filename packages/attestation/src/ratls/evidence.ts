@@ -11,10 +11,10 @@ import {concatBytes, encodeHex, equalBytes, sha256, TfTrustedError} from "@tf-tr
 import {AttestationError, unexpected} from "../attestation-error.ts";
 import {type CborTag, type CborValue, readCbor} from "../cbor/reader.ts";
 import {cborBytes, cborHead, cborMap, cborText} from "../cbor/writer.ts";
+import {contextTag, DerReader, derTag, readSingle} from "../der/reader.ts";
 import type {DcapEvidence, SgxCollateral} from "../evidence/evidence.ts";
-import {DerReader, contextTag, derTag, readSingle} from "../der/reader.ts";
 import {extensionOids, readExtensions} from "../x509/certificate.ts";
-import {parsePublicKey, type PublicKey, verifyDerSignatureWith} from "../x509/public-key.ts";
+import {type PublicKey, parsePublicKey, verifyDerSignatureWith} from "../x509/public-key.ts";
 
 export const raTlsOids = {
   tagged: "2.23.133.5.4.9",
@@ -127,10 +127,16 @@ async function read(der: Uint8Array): Promise<RaTlsCertificate> {
 
 async function readTagged(value: Uint8Array, key: PublicKey): Promise<RaTlsCertificate> {
   const outer = readCbor(value, "tagged evidence");
-  if (!isTag(outer) || outer.tag !== TAG_ECDSA_QUOTE) throw invalid("evidence of another kind", `tag ${TAG_ECDSA_QUOTE}`);
+  if (!isTag(outer) || outer.tag !== TAG_ECDSA_QUOTE)
+    throw invalid("evidence of another kind", `tag ${TAG_ECDSA_QUOTE}`);
   const items = outer.value;
   const [quote, claims] = Array.isArray(items) ? (items as readonly CborValue[]) : [];
-  if (!Array.isArray(items) || items.length !== 2 || !(quote instanceof Uint8Array) || !(claims instanceof Uint8Array)) {
+  if (
+    !Array.isArray(items) ||
+    items.length !== 2 ||
+    !(quote instanceof Uint8Array) ||
+    !(claims instanceof Uint8Array)
+  ) {
     throw invalid("tagged evidence of other parts", "quote and claims, both byte strings");
   }
   const members = readCbor(claims, "claims");
@@ -158,7 +164,8 @@ async function requireKeyHash(value: unknown, {spki}: PublicKey): Promise<void> 
     throw invalid(`a ${KEY_HASH} of another form`, "[1, 7 or 8; digest]");
   }
   const found = new Uint8Array(await crypto.subtle.digest(algorithm, spki as Uint8Array<ArrayBuffer>));
-  if (!equalBytes(found, digest)) throw invalid(`the digest ${encodeHex(digest)}`, `${encodeHex(found)}, of its own key`);
+  if (!equalBytes(found, digest))
+    throw invalid(`the digest ${encodeHex(digest)}`, `${encodeHex(found)}, of its own key`);
 }
 
 function readSignatureHash(content: Uint8Array): AlgorithmIdentifier {

@@ -73,7 +73,10 @@ test("certificates of simulated machines: verified with collateral, bound to the
     assert.deepEqual([report.verdict, report.code, report.bound], ["trusted", null, true]);
     // The same claims with a nonce beside them: the key's hash is right, the quote is about other bytes.
     const more = cborMap([
-      [cborText("pubkey-hash"), cborBytes(concatBytes(cborHead(4, 2), cborHead(0, 1), cborBytes(await sha256(key.publicKey.spki))))],
+      [
+        cborText("pubkey-hash"),
+        cborBytes(concatBytes(cborHead(4, 2), cborHead(0, 1), cborBytes(await sha256(key.publicKey.spki)))),
+      ],
       [cborText("nonce"), cborBytes(quote)],
     ]);
     assert.equal((await verify(more)).code, "REPORT_DATA");
@@ -146,7 +149,13 @@ test("three real certificates: Gramine, Intel's SGX SDK, rats-tls", async (conte
     const read = await readRaTlsCertificate(der!);
     const parsed = parseSgxQuote(read.quote);
     assert.deepEqual(
-      [read.form, read.nonce, parsed.header.version, encodeHex(parsed.report.mrEnclave), encodeHex(parsed.report.mrSigner)],
+      [
+        read.form,
+        read.nonce,
+        parsed.header.version,
+        encodeHex(parsed.report.mrEnclave),
+        encodeHex(parsed.report.mrSigner),
+      ],
       ["tagged", expect.nonce, expect.quoteVersion, expect.quoteClaims.mrEnclave, expect.quoteClaims.mrSigner],
       id,
     );

@@ -117,7 +117,12 @@ export async function verifyRawSignature(
   const row: KeyAlgorithm = keyAlgorithms[key.algorithm];
   const handle = await importKey(key);
   if (handle === null || (row.coordinateBytes !== null && signature.length !== 2 * row.coordinateBytes)) return false;
-  return crypto.subtle.verify({...row.verifyParameters, ...(hash && {hash})}, handle, webBytes(signature), webBytes(data));
+  return crypto.subtle.verify(
+    {...row.verifyParameters, ...(hash && {hash})},
+    handle,
+    webBytes(signature),
+    webBytes(data),
+  );
 }
 
 const rightSignatures = new Memory<true>();

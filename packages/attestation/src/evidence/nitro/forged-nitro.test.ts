@@ -2,15 +2,9 @@
 import assert from "node:assert/strict";
 import {before, test} from "node:test";
 import {concatBytes, parseHex} from "@tf-trusted/core";
-import {type AttestationCode, type PolicyInput, parsePolicy, type VerifyOptions, verifyEvidence} from "../../index.ts";
 import {cborBytes, cborHead, cborMap, cborText} from "../../cbor/writer.ts";
-import {
-  forgeNitro,
-  forgeNitroTime,
-  makeNitroKeys,
-  type NitroFault,
-  type NitroKeys,
-} from "../../testing/forge-nitro.ts";
+import {type AttestationCode, type PolicyInput, parsePolicy, type VerifyOptions, verifyEvidence} from "../../index.ts";
+import {forgeNitro, forgeNitroTime, makeNitroKeys, type NitroFault, type NitroKeys} from "../../testing/forge-nitro.ts";
 
 type Identity = Extract<PolicyInput["identities"][number], {tee: "nitro"}>;
 
