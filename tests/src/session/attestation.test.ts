@@ -4,7 +4,15 @@ import {randomBytes} from "node:crypto";
 import {connect as connectTcp} from "node:net";
 import {after, before, test} from "node:test";
 import {connect as connectTls} from "node:tls";
-import {createSimulatedPlatform} from "@tf-trusted/attestation";
+import {
+  createSimulatedMachine,
+  createSimulatedPlatform,
+  type EvidenceParts,
+  evidenceFromParts,
+  evidenceParts,
+  type PolicyInput,
+  type SimulatedFault,
+} from "@tf-trusted/attestation";
 import {AttestationError, ClientError, connect, launchSimulated, type SimulatedEnclave} from "@tf-trusted/client";
 import {makeTlsIdentity} from "@tf-trusted/enclave";
 import {encodeClaims} from "@tf-trusted/protocol";
@@ -86,6 +94,69 @@ test("claims that aren't canonical, or aren't claims", async () => {
       claims: new TextEncoder().encode(text),
     }));
     await assert.rejects(connect({address: server.address, policy: server.policy}), {code: "NOT_ATTESTABLE"});
+    server.close();
+  }
+});
+
+test("evidence or collateral stripped, evidence of another kind, another enclave's claims", async () => {
+  const server = await stage(async (asked) => ({...(await makeAnswer(asked)), evidence: null}));
+  await assert.rejects(connect({address: server.address, policy: server.policy}), {
+    code: "NOT_ATTESTABLE",
+    message: /no evidence/,
+  });
+  server.close();
+  const changed =
+    (change: (parts: EvidenceParts) => Partial<EvidenceParts>) =>
+    async (asked: Asked): Promise<Answer> => {
+      const answer = await makeAnswer(asked);
+      const parts = evidenceParts(answer.evidence!);
+      return {...answer, evidence: evidenceFromParts({...parts, ...change(parts)})};
+    };
+  await refused(
+    "COLLATERAL_MISSING",
+    changed(() => ({collateral: {}})),
+  );
+  await refused(
+    "QUOTE_FORMAT",
+    changed(() => ({body: new Uint8Array(0)})),
+  );
+  await refused("QUOTE_TEE_TYPE", async (asked) => {
+    const tdx = await createSimulatedMachine("tdx", {now: () => new Date()});
+    const answer = await makeAnswer({...asked, platform: tdx});
+    return {...answer, evidence: evidenceFromParts({...evidenceParts(answer.evidence!), kind: "sgx-quote"})};
+  });
+  // Both halves are an honest enclave's, of two sessions.
+  const earlier: Answer[] = [];
+  const swapping = await stage(async (asked) => {
+    const startup = String(earlier.length).repeat(32);
+    const answer = await makeAnswer({...asked, claims: {...asked.claims, startup}});
+    earlier.push(answer);
+    return {...answer, claims: earlier[0]!.claims};
+  });
+  const first = await connect({address: swapping.address, policy: swapping.policy});
+  await assert.rejects(connect({address: swapping.address, policy: swapping.policy}), {code: "REPORT_DATA"});
+  await first.close();
+  swapping.close();
+});
+
+test("faults of a simulated platform, through a whole session", async () => {
+  const faults: Readonly<Partial<Record<SimulatedFault, string>>> = {
+    "pck-revoked": "CERT_REVOKED",
+    "authority-revoked": "CERT_REVOKED",
+    "platform-out-of-date": "TCB_STATUS",
+    "qe-revoked": "TCB_STATUS",
+    "tcb-info-expired": "TCB_INFO_EXPIRED",
+    "root-crl-not-yet-valid": "CRL_NOT_YET_VALID",
+    "wrong-fmspc": "FMSPC_MISMATCH",
+    "evaluation-rollback": "TCB_EVALUATION_NUMBER",
+  };
+  for (const [fault, code] of Object.entries(faults)) {
+    const platform = await createSimulatedPlatform({now: () => new Date(), faults: [fault as SimulatedFault]});
+    const server = await stage(undefined, {platform});
+    const identities = server.policy.identities.map((identity) => ({...identity, minimumTcbEvaluationDataNumber: 19}));
+    const policy = {...server.policy, identities} as PolicyInput;
+    await assert.rejects(connect({address: server.address, policy}), {code}, fault);
+    assert.deepEqual(server.requests, ["/tf_trusted.v1.AttestationService/Attest"]);
     server.close();
   }
 });

@@ -59,7 +59,8 @@ export interface Asked {
 }
 
 export interface Answer {
-  readonly evidence: Evidence;
+  /** `null` leaves it out. */
+  readonly evidence: Evidence | null;
   readonly claims: Uint8Array;
 }
 
@@ -137,7 +138,7 @@ export async function stage(
       stream.respond({":status": 200, "content-type": "application/grpc"}, {waitForTrailers: true});
       stream.on("wantTrailers", () => stream.sendTrailers({"grpc-status": "0"}));
       const message = create(AttestResponseSchema, {
-        evidence: evidenceToMessage(evidence),
+        ...(evidence && {evidence: evidenceToMessage(evidence)}),
         claims: said as Uint8Array<ArrayBuffer>,
       });
       stream.end(frame(toBinary(AttestResponseSchema, message)));
