@@ -27,7 +27,8 @@ try {
     const outputs = [...goldens.outputs.keys()];
     let converted;
     try {
-      converted = convert(corpus.readModelFile(testCase.file), {outputs});
+      const float64 = corpus.isBeyondFloat32(testCase) ? "refuse" : "narrow";
+      converted = convert(corpus.readModelFile(testCase.file), {outputs, float64});
     } catch (error) {
       if (typeof error.code !== "string") throw error;
       refused++;

@@ -28,6 +28,10 @@ export const attestationErrors = {
     when: "A value to be written doesn't fit its field of a byte layout.",
     todo: "Give a value of the length and range that the message names.",
   },
+  RATLS_INVALID: {
+    when: "A certificate isn't one of RA-TLS: it can't be read, isn't signed by its own key, or has no evidence about that key.",
+    todo: "Check that the server's own certificate was taken, and no proxy's; the message says what it lacks.",
+  },
   CLOCK_INVALID: {
     when: "The time of verification isn't a time, so that no date could be compared with it.",
     todo: "Pass a valid Date as `now`.",

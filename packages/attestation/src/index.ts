@@ -46,6 +46,14 @@ export {explainPolicy} from "./policy/explain.ts";
 export type {Claims} from "./policy/match.ts";
 export {checkPolicy, type PolicyFinding, parsePolicy} from "./policy/parse.ts";
 export {type Policy, type PolicyIdentity, type PolicyInput, type PolicyRoot, policySchema} from "./policy/schema.ts";
+export {
+  encodeRaTlsEvidence,
+  type RaTlsCertificate,
+  raTlsClaims,
+  raTlsEvidence,
+  raTlsOids,
+  readRaTlsCertificate,
+} from "./ratls/evidence.ts";
 export {type HtmlOptions, renderReportHtml} from "./report/html.ts";
 export {renderReportJson} from "./report/json.ts";
 export type {

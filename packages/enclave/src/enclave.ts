@@ -9,7 +9,7 @@ import {ModelRegistry} from "./models/registry.ts";
 import type {Platform} from "./platforms/platform.ts";
 import {createRpcServer} from "./rpc/server.ts";
 import {QuoteQueue} from "./session/quote-queue.ts";
-import {makeTlsIdentity} from "./session/tls-identity.ts";
+import {makeAttestedTlsIdentity} from "./session/tls-identity.ts";
 import {softwareVersion} from "./software-version.ts";
 
 export interface EnclaveOptions {
@@ -31,10 +31,10 @@ export interface RunningEnclave {
 
 const graceMs = 1000;
 
-/** Starts serving. The engine is closed with it. */
+/** Starts serving. The engine is closed with it. Throws `PLATFORM_FAILED` where the platform gives no evidence. */
 export async function startEnclave(options: EnclaveOptions): Promise<RunningEnclave> {
   const {engine, platform, configuration, host, port, events} = options;
-  const identity = makeTlsIdentity();
+  const identity = await makeAttestedTlsIdentity(platform);
   const receiptKey = generateKeyPairSync("ed25519").publicKey.export({type: "spki", format: "der"});
   const claims: EnclaveClaims = {
     protocol: protocolVersion,

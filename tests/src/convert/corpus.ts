@@ -151,7 +151,7 @@ export async function judgeReference(testCase: Case): Promise<Outcome> {
  * Whether a case asks for more digits than float32 has: half a unit in the last place, relative to the number. Who needs
  * them asks for a refusal (`float64: "refuse"`), and so does such a case. Cases that float32 can meet never do.
  */
-const isBeyondFloat32 = ({tol}: Case): boolean => tol.abs < 2 ** -25 && tol.rel < 2 ** -25;
+export const isBeyondFloat32 = ({tol}: Case): boolean => tol.abs < 2 ** -25 && tol.rel < 2 ** -25;
 
 function fail(message: string): never {
   throw new Error(message);

@@ -5,7 +5,7 @@ import {createWasmEngine} from "@tf-trusted/litert";
 import {type Case, casesOf, judgeAll, models, type Outcome, skipReason} from "./corpus.ts";
 
 /** How many were right when this was last measured: fewer is a step back. */
-const rightAtLeast = 582;
+const rightAtLeast = 585;
 
 test("operators of the corpus", {skip: models ? false : skipReason}, async (t) => {
   const engine = await createWasmEngine();

@@ -5,9 +5,9 @@ import {type Case, casesOf, judgeReference, models, type Outcome, skipReason, th
 
 /** How many were right when this was last measured: fewer is a step back. */
 const sets: readonly (readonly [name: string, cases: () => readonly Case[], rightAtLeast: number])[] = [
-  ["ops", () => casesOf("ops"), 580],
-  ["nets", () => casesOf("nets"), 26],
-  ["third_party/dl4j", thirdPartyCases, 596],
+  ["ops", () => casesOf("ops"), 588],
+  ["nets", () => casesOf("nets"), 27],
+  ["third_party/dl4j", thirdPartyCases, 635],
 ];
 
 for (const [name, cases, rightAtLeast] of sets) {

@@ -1,7 +1,15 @@
 /** Enclaves on several kinds of TEE, each in a process of its own, under one policy; and what each must refuse. */
 import assert from "node:assert/strict";
 import {after, before, test} from "node:test";
-import {type PolicyInput, simulatedTees} from "@tf-trusted/attestation";
+import {connect as connectTls} from "node:tls";
+import {
+  type PolicyInput,
+  raTlsEvidence,
+  readRaTlsCertificate,
+  type SgxCollateral,
+  simulatedTees,
+  verifyEvidence,
+} from "@tf-trusted/attestation";
 import {AttestationError, connect, launchSimulated, type SimulatedEnclave} from "@tf-trusted/client";
 import {digitsModel, images, makeAnswer, stage} from "./harness.ts";
 
@@ -34,6 +42,31 @@ test("an identity of another TEE, or the same TEE under another root, is not eno
     await assert.rejects(connect({address, policy: others}), {code: "POLICY_TEE"});
     const strange = {...together.identities[index]!, root: {simulated: "00".repeat(32)}} as const;
     await assert.rejects(connect({address, policy: {version: 1, identities: [strange]}}), {code: "ROOT_UNTRUSTED"});
+  }
+});
+
+test("RA-TLS: the certificate that a connection sees is enough for verifiers that can't attest sessions", async () => {
+  for (const {process: {host, port}, platform, policy} of enclaves) {
+    const der = await new Promise<Uint8Array>((resolve, reject) => {
+      const socket = connectTls({host, port, rejectUnauthorized: false, ALPNProtocols: ["h2"]}, () => {
+        resolve(Uint8Array.from(socket.getPeerX509Certificate()!.raw));
+        socket.destroy();
+      });
+      socket.once("error", reject);
+    });
+    if (platform.tee === "snp") {
+      await assert.rejects(readRaTlsCertificate(der), {code: "RATLS_INVALID"});
+      continue;
+    }
+    const certificate = await readRaTlsCertificate(der);
+    const collateral = (await platform.collateral()) as SgxCollateral;
+    const identities = policy.identities.map((identity) => ({...identity, requiredClaims: {}}));
+    const report = await verifyEvidence(raTlsEvidence(certificate, collateral), {
+      policy: {...policy, identities},
+      now: new Date(),
+      expectedReportData: certificate.reportData,
+    });
+    assert.deepEqual([report.verdict, report.code], ["trusted", null], platform.tee);
   }
 });
 

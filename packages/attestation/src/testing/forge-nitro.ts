@@ -1,5 +1,6 @@
 /** Nitro documents under keys of our own, right or with one fault: root, authority and an enclave's P-384 certificate. */
 import {concatBytes, encodeHex, parseHex, sha256} from "@tf-trusted/core";
+import {cborBytes, cborHead, cborMap, cborText} from "../cbor/writer.ts";
 import {
   derBitString,
   derBoolean,
@@ -94,27 +95,6 @@ export async function forgeNitro(keys: NitroKeys, fault: NitroFault = {}): Promi
     cborBytes(payload),
     cborBytes(signature),
   );
-}
-
-export function cborBytes(bytes: Uint8Array): Uint8Array {
-  return concatBytes(cborHead(2, bytes.length), bytes);
-}
-
-export function cborText(text: string): Uint8Array {
-  return concatBytes(cborHead(3, text.length), new TextEncoder().encode(text));
-}
-
-export function cborMap(entries: readonly (readonly [Uint8Array, Uint8Array])[]): Uint8Array {
-  return concatBytes(cborHead(5, entries.length), ...entries.flat());
-}
-
-/** In the shortest form (RFC 8949 §4.2.1). */
-export function cborHead(major: number, value: number): Uint8Array {
-  const first = major << 5;
-  if (value < 24) return Uint8Array.of(first | value);
-  const size = [1, 2, 4, 8].find((bytes) => value < 256 ** bytes)!;
-  const digits = value.toString(16).padStart(2 * size, "0");
-  return concatBytes(Uint8Array.of(first | (24 + Math.log2(size))), parseHex(digits));
 }
 
 const signatureAlgorithm = derSequence(parseHex(keyAlgorithms["ECDSA P-384"].signatureIdentifiers[0]));

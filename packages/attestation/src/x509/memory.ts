@@ -2,7 +2,7 @@
  * What was established about vendors' statements and certificates, remembered by their exact bytes: a caller that verifies
  * often meets the same chain, CRLs, TCB info and QE identity each time. Only pure functions of bytes are remembered (this
  * text parses to that; this key made that signature over these bytes), never a verdict: dates, revocation and policy are
- * looked at each time. Evidence itself is never remembered.
+ * looked at each time. The signature of the evidence itself (quote, report, document) is checked each time, too.
  */
 import {equalBytes} from "@tf-trusted/core";
 

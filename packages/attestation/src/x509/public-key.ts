@@ -88,24 +88,36 @@ export function parsePublicKey(spki: Uint8Array): PublicKey {
   throw unexpected("DER_INVALID", `the key algorithm ${identifier}`, Object.keys(keyAlgorithms).join(" or "));
 }
 
+const coordinateKeys = new Memory<PublicKey>();
+
 /** The key whose coordinates are `xy`, as quotes carry it, without the leading 04. */
 export function publicKeyFromCoordinates(xy: Uint8Array): PublicKey {
+  const known = coordinateKeys.recall(xy);
+  if (known) return known;
   const algorithm = "ECDSA P-256" satisfies KeyAlgorithmName;
   const point = concatBytes(Uint8Array.of(4), xy);
   const identifier = keyAlgorithms[algorithm].identifier;
   const header = Uint8Array.from(`3059${identifier}034200`.match(/../g)!, (pair) => Number.parseInt(pair, 16));
-  return Object.freeze({algorithm, spki: concatBytes(header, point), point});
+  const key = Object.freeze({algorithm, spki: concatBytes(header, point), point});
+  // A platform keeps its attestation key; with the object the import is remembered.
+  coordinateKeys.keep(key, xy);
+  return key;
 }
 
 /**
  * Whether `signature`, r ‖ s in big-endian of the curve's size, is `key`'s over `data`. False, too, where the key is not
- * a point of its curve or r or s are out of range.
+ * a point of its curve or r or s are out of range. Vendors use the hash of the table; `hash` is another for ECDSA.
  */
-export async function verifyRawSignature(key: PublicKey, signature: Uint8Array, data: Uint8Array): Promise<boolean> {
+export async function verifyRawSignature(
+  key: PublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+  hash?: AlgorithmIdentifier,
+): Promise<boolean> {
   const row: KeyAlgorithm = keyAlgorithms[key.algorithm];
   const handle = await importKey(key);
   if (handle === null || (row.coordinateBytes !== null && signature.length !== 2 * row.coordinateBytes)) return false;
-  return crypto.subtle.verify(row.verifyParameters, handle, webBytes(signature), webBytes(data));
+  return crypto.subtle.verify({...row.verifyParameters, ...(hash && {hash})}, handle, webBytes(signature), webBytes(data));
 }
 
 const rightSignatures = new Memory<true>();
@@ -130,6 +142,18 @@ export async function verifyDerSignature(key: PublicKey, signature: Uint8Array, 
   const {coordinateBytes} = keyAlgorithms[key.algorithm];
   const raw = coordinateBytes === null ? signature : rawSignature(signature, coordinateBytes);
   return raw !== null && verifyLastingSignature(key, raw, data);
+}
+
+/** The same for a signature by ECDSA with a hash that the table doesn't have for the curve. Nothing is remembered. */
+export async function verifyDerSignatureWith(
+  hash: AlgorithmIdentifier,
+  key: PublicKey,
+  signature: Uint8Array,
+  data: Uint8Array,
+): Promise<boolean> {
+  const {coordinateBytes} = keyAlgorithms[key.algorithm];
+  const raw = coordinateBytes === null ? null : rawSignature(signature, coordinateBytes);
+  return raw !== null && verifyRawSignature(key, raw, data, hash);
 }
 
 const pins = new WeakMap<PublicKey, Promise<string>>();

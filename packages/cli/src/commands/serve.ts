@@ -54,8 +54,6 @@ export const serveCommand = defineCommand({
     refusePlatform(args.platform ?? "auto");
     progress.step("Starting the enclave");
     const {launchSimulated, serveSimulatedCollateral} = await import("@tf-trusted/client");
-    const {chooseEngine} = await import("@tf-trusted/enclave");
-    const chosen = chooseEngine(args.engine ?? "auto");
     const platform = await openSimulatedMachine(args.state, args.tee);
     const servicePort = args["collateral-port"];
     const service =
@@ -63,7 +61,7 @@ export const serveCommand = defineCommand({
     const enclave = await launchSimulated({
       platform,
       carryCollateral: service === undefined,
-      ...launchWishes(chosen.engine, args.threads),
+      ...launchWishes(args.engine, args.threads),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
@@ -80,14 +78,14 @@ export const serveCommand = defineCommand({
       const text = `${formatJson(policy as never)}\n`;
       const path = args["policy-file"] ?? (args.state === undefined ? undefined : join(args.state, "policy.json"));
       if (path !== undefined) await writeOutputFile(path, text);
-      if (!json) showBanner(context, enclave.address, chosen, path, collateral, process.altered);
+      if (!json) showBanner(context, enclave.address, process.engine!, path, collateral, process.altered);
       if (path === undefined || json) {
         await print({
           json: {
             address: enclave.address,
             platform: "simulated",
             tee: platform.tee,
-            engine: chosen.engine,
+            engine: process.engine!.engine,
             measurement: process.measurement,
             rootSpkiSha256: platform.rootSpkiSha256,
             altered: process.altered,

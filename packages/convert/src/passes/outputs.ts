@@ -4,6 +4,7 @@
  */
 
 import {GraphBuilder} from "../ir/builder.ts";
+import {isKnown} from "../ir/dims.ts";
 import {type Attributes, type Graph, nodeOf, type Port, plainType, type Ref, type TensorType} from "../ir/graph.ts";
 import {int32Tensor, makeTensor} from "../ops/elements.ts";
 import {tflTable} from "../ops/tfl/index.ts";
@@ -64,11 +65,13 @@ class Copier extends GraphBuilder {
   }
 
   /**
-   * A selection between a value and itself takes every dtype and rank. For what is prepared its condition comes from an input:
+   * A selection between a value and itself takes every dtype and rank, but for strings, of which a reshape takes the shape
+   * that they have. For what is prepared its condition comes from an input:
    * what depends on constants only is computed while the engine prepares, and lost.
    */
   #copy({name, ref}: Port): Ref {
     const type = plainType(this.type(ref));
+    if (type.dtype === "string") return this.#sameStrings(name, ref, type);
     const isConstant = this.#prepared.has(nodeOf(ref));
     const always = this.constant(
       makeTensor("bool", [], () => 1),
@@ -76,6 +79,14 @@ class Copier extends GraphBuilder {
     );
     const condition = isConstant ? this.#alwaysTrue(name, always) : always;
     return this.op("tfl.SELECT_V2", [condition, ref, ref], {}, {name: `${name}/copy`, types: [type]});
+  }
+
+  #sameStrings(name: string, ref: Ref, type: TensorType): Ref {
+    const unknown = type.shape?.filter((dim) => !isKnown(dim)).length ?? Number.POSITIVE_INFINITY;
+    if (unknown > 1 || type.shape!.includes(0)) return ref;
+    const newShape = type.shape!.map((dim) => (isKnown(dim) ? dim : -1));
+    const shape = this.constant(int32Tensor(newShape), `${name}/copy/shape`);
+    return this.op("tfl.RESHAPE", [ref, shape], {newShape}, {name: `${name}/copy`, types: [type]});
   }
 
   /** any element of the first input that has one, or true. */

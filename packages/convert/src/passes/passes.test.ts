@@ -587,6 +587,18 @@ y/copy = tfl.SELECT_V2(y/copy/always:0, x:0, x:0) : float32[x.0,2]
   },
   {
     pass: "outputs",
+    name: "strings that are an input are copied by a reshape to their shape",
+    before: `graph\ninput "x" = x:0\noutput "y" = x:0\nx = input() : string[x.0,2]\n`,
+    after: `graph
+input "x" = x:0
+output "y" = y/copy:0
+x = input() : string[x.0,2]
+y/copy/shape = const() {value: int32[2] <-1, 2>} : int32[2] = (-1,2)
+y/copy = tfl.RESHAPE(x:0, y/copy/shape:0) {newShape: [-1, 2]} : string[x.0,2]
+`,
+  },
+  {
+    pass: "outputs",
     name: "a constant beside an empty input waits for nothing: such an input has no element to wait for",
     before: `graph\ninput "x" = x:0\noutput "y" = c:0\nx = input() : float32[0,2]
 c = const() {value: float32[2] <0, 0>} : float32[2]\n`,

@@ -15,7 +15,7 @@ import type {GuestKind} from "../platforms/guest.ts";
 import {extendRtmr3} from "../platforms/tdx-rtmr.ts";
 import {type ArtefactMeasurement, encodeManifest, entryName, measureArtefact} from "./artefact.ts";
 import {type EnclaveProcess, startProcess} from "./enclave-process.ts";
-import {artefactWith, chooseEngine, type EngineChoice} from "./native-artefact.ts";
+import {artefactWith, type ChosenEngine, chooseEngine, type EngineChoice} from "./native-artefact.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
 export interface LaunchOptions {
@@ -51,6 +51,8 @@ export interface LaunchedEnclave {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** What computes in it, and why; `undefined` where the artefact was given. */
+  readonly engine: ChosenEngine | undefined;
   /** What evidence says, hexadecimal: simulated MRENCLAVE, MRTD or launch digest. */
   readonly measurement: string;
   /** Of the artefact, as the manifest of the build says: what a policy pins in simulation. */
@@ -72,9 +74,9 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
   const {platform, host = "127.0.0.1", onEvent, onExit, carryCollateral = true} = options;
   const configuration: Readonly<Record<string, unknown>> = {...options.configuration};
   parseConfiguration(configuration);
-  const folder = await realFolder(
-    options.artefact ?? (await artefactWith(chooseEngine(options.engine ?? "wasm").engine)),
-  );
+  const {artefact, engine: choice = "wasm"} = options;
+  let chosen = artefact === undefined ? chooseEngine(choice) : undefined;
+  let folder = await realFolder(artefact ?? (await artefactWith(chosen!.engine)));
   const node = options.node ?? findEnclaveNode();
   let stopping = false;
   let port = options.port ?? 0;
@@ -118,9 +120,19 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
     });
   }
 
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    // Some systems let no process be started or confined, which only trying tells.
+    const mayFallBack = choice === "auto" && chosen?.engine === "native";
+    if (!mayFallBack || !(error instanceof EnclaveError) || error.code !== "LAUNCH_FAILED") throw error;
+    chosen = {engine: "wasm", reason: `the native engine doesn't start here: ${error.message}`};
+    folder = await realFolder(await artefactWith("wasm"));
+    await start();
+  }
   return {
     host,
+    engine: chosen,
     get port() {
       return port;
     },

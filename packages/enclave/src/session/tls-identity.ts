@@ -1,8 +1,12 @@
 /**
  * The enclave's TLS key: P-256, made at every start, inside, and never written anywhere. Its certificate is self-signed and
- * says nothing: trust comes from evidence that binds the key (DESIGN §5), not from names or dates.
+ * says nothing by itself: trust comes from evidence that binds the key to a session (DESIGN §5), not from names or dates.
+ * For verifiers of RA-TLS the certificate also carries a quote about the key, where the platform makes quotes: of SGX and
+ * TDX, the kinds of evidence that "Interoperable RA-TLS" has a tag for.
  */
-import {createHash, generateKeyPairSync, randomBytes, sign} from "node:crypto";
+import {createHash, generateKeyPairSync, type KeyPairKeyObjectResult, randomBytes, sign} from "node:crypto";
+import {encodeRaTlsEvidence, raTlsClaims} from "@tf-trusted/attestation";
+import type {Platform} from "../platforms/platform.ts";
 
 export interface TlsIdentity {
   /** PKCS #8 in PEM, as node:tls takes it. */
@@ -13,10 +17,31 @@ export interface TlsIdentity {
   readonly spkiSha256: Uint8Array;
 }
 
+/** A new key, with a certificate that has no evidence. */
 export function makeTlsIdentity(): TlsIdentity {
-  const {privateKey, publicKey} = generateKeyPairSync("ec", {namedCurve: "P-256"});
-  const spki = publicKey.export({type: "spki", format: "der"});
-  const body = certificateBody(spki);
+  return identityOf(makeKeyPair(), undefined);
+}
+
+/** A new key, with a certificate that has a quote about it where the platform makes quotes. Throws `PLATFORM_FAILED`. */
+export async function makeAttestedTlsIdentity(platform: Platform): Promise<TlsIdentity> {
+  const keys = makeKeyPair();
+  const {claims, reportData} = await raTlsClaims(spkiOf(keys));
+  const evidence = await platform.evidence(reportData);
+  return identityOf(keys, "quote" in evidence ? encodeRaTlsEvidence(evidence.quote, claims) : undefined);
+}
+
+function makeKeyPair(): KeyPairKeyObjectResult {
+  return generateKeyPairSync("ec", {namedCurve: "P-256"});
+}
+
+function spkiOf({publicKey}: KeyPairKeyObjectResult): Buffer {
+  return publicKey.export({type: "spki", format: "der"});
+}
+
+function identityOf(keys: KeyPairKeyObjectResult, evidence: Uint8Array | undefined): TlsIdentity {
+  const {privateKey} = keys;
+  const spki = spkiOf(keys);
+  const body = certificateBody(spki, evidence);
   const signature = sign("sha256", body, privateKey);
   const certificate = sequence(body, ecdsaWithSha256, bitString(signature));
   const base64 = certificate.toString("base64").replace(/.{64}(?=.)/g, "$&\n");
@@ -27,8 +52,8 @@ export function makeTlsIdentity(): TlsIdentity {
   };
 }
 
-/** RFC 5280 §4.1 TBSCertificate of version 3 without extensions. */
-function certificateBody(spki: Buffer): Buffer {
+/** RFC 5280 §4.1 TBSCertificate of version 3, with the evidence as its only extension. */
+function certificateBody(spki: Buffer, evidence: Uint8Array | undefined): Buffer {
   const serial = randomBytes(16);
   // Positive, and without a leading zero that DER would forbid.
   serial[0] = (serial[0]! & 0x7f) | 0x40;
@@ -36,7 +61,11 @@ function certificateBody(spki: Buffer): Buffer {
   // RFC 5280 §4.1.2.5: 99991231235959Z for "no well-defined expiration date". The enclave's clock is its host's.
   const validity = sequence(time("20200101000000Z"), time("99991231235959Z"));
   const version3 = tagged(0xa0, tagged(0x02, Buffer.of(2)));
-  return sequence(version3, tagged(0x02, serial), ecdsaWithSha256, name, validity, name, spki);
+  const extensions =
+    evidence === undefined
+      ? []
+      : [tagged(0xa3, sequence(sequence(taggedEvidence, tagged(0x04, Buffer.from(evidence)))))];
+  return sequence(version3, tagged(0x02, serial), ecdsaWithSha256, name, validity, name, spki, ...extensions);
 }
 
 function tagged(tag: number, content: Buffer): Buffer {
@@ -62,5 +91,7 @@ function time(text: string): Buffer {
 
 /** 2.5.4.3 */
 const commonName = tagged(0x06, Buffer.from("550403", "hex"));
+/** 2.23.133.5.4.9, TCG DICE tagged evidence */
+const taggedEvidence = tagged(0x06, Buffer.from("678105050409", "hex"));
 /** 1.2.840.10045.4.3.2 */
 const ecdsaWithSha256 = sequence(tagged(0x06, Buffer.from("2a8648ce3d040302", "hex")));

@@ -13,7 +13,7 @@ import {convergeTcbStatus, relaunchStatus} from "../../collateral/tcb-status.ts"
 import {markVerified} from "../../verified.ts";
 import type {Certificate} from "../../x509/certificate.ts";
 import {Memory} from "../../x509/memory.ts";
-import {publicKeyFromCoordinates, verifyRawSignature} from "../../x509/public-key.ts";
+import {publicKeyFromCoordinates, verifyLastingSignature, verifyRawSignature} from "../../x509/public-key.ts";
 import type {
   DcapQuoteFacts,
   DcapStart,
@@ -129,7 +129,8 @@ export const qeReportSigned: Check<DcapQuoteFacts & PckFacts, object> = {
   source: "Quote Library, quote format",
   codes: ["QE_REPORT_SIGNATURE"],
   run: async ({qeReportBytes, qeReportSignature, pck}) => {
-    const signed = await verifyRawSignature(pck.publicKey, qeReportSignature, qeReportBytes);
+    // In effect the certificate of the attestation key: the same in all quotes of a platform.
+    const signed = await verifyLastingSignature(pck.publicKey, qeReportSignature, qeReportBytes);
     const found = signed ? "the report is signed" : "a signature by another key or over other bytes";
     return passIf(signed, "QE_REPORT_SIGNATURE", found, "one by the PCK key over the report");
   },

@@ -3,11 +3,8 @@ import assert from "node:assert/strict";
 import {before, test} from "node:test";
 import {concatBytes, parseHex} from "@tf-trusted/core";
 import {type AttestationCode, type PolicyInput, parsePolicy, type VerifyOptions, verifyEvidence} from "../../index.ts";
+import {cborBytes, cborHead, cborMap, cborText} from "../../cbor/writer.ts";
 import {
-  cborBytes,
-  cborHead,
-  cborMap,
-  cborText,
   forgeNitro,
   forgeNitroTime,
   makeNitroKeys,

@@ -133,7 +133,8 @@ const maxRank = 32;
 
 function readEntry(value: unknown, where: string): WeightEntry {
   const entry = objectAt(value, where);
-  const dtype = weightDTypes[textAt(entry.dtype, `${where}.dtype`)];
+  const written = textAt(entry.dtype, `${where}.dtype`);
+  const dtype = Object.hasOwn(weightDTypes, written) ? weightDTypes[written] : undefined;
   if (dtype === undefined) throw jsonError(`${where}.dtype`, JSON.stringify(entry.dtype), "a type of weights");
   const sizes = listAt(entry.shape, `${where}.shape`);
   if (sizes.length > maxRank)

@@ -185,6 +185,12 @@ const lies: readonly (readonly [string, Json, ConvertErrorCode, RegExp])[] = [
     "CONVERT_JSON",
     /dtype is "float8"/,
   ],
+  [
+    "a dtype that every object has",
+    {weightsManifest: [{paths: ["w.bin"], weights: [{...weights[0], dtype: "constructor"}]}]},
+    "CONVERT_JSON",
+    /dtype is "constructor"/,
+  ],
   ["a node that is none", {modelTopology: {node: [7]}}, "CONVERT_JSON", /modelTopology.node\[0\] is 7/],
   [
     "bytes that are no base64",
