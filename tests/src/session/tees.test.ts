@@ -46,7 +46,11 @@ test("an identity of another TEE, or the same TEE under another root, is not eno
 });
 
 test("RA-TLS: the certificate that a connection sees is enough for verifiers that can't attest sessions", async () => {
-  for (const {process: {host, port}, platform, policy} of enclaves) {
+  for (const {
+    process: {host, port},
+    platform,
+    policy,
+  } of enclaves) {
     const der = await new Promise<Uint8Array>((resolve, reject) => {
       const socket = connectTls({host, port, rejectUnauthorized: false, ALPNProtocols: ["h2"]}, () => {
         resolve(Uint8Array.from(socket.getPeerX509Certificate()!.raw));
