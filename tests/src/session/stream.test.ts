@@ -145,6 +145,21 @@ test("what can't be read ends the stream, and nothing else", async () => {
   session.close();
 });
 
+test("a message that stops half-way ends its stream after ten seconds; an idle stream goes on", async () => {
+  const session = await attested();
+  const idle = converse(session);
+  idle.stream.write(request());
+  right(await idle.answer());
+  const {stream, end} = converse(session);
+  stream.write(request().subarray(0, 100));
+  const {status, message} = await end;
+  assert.equal(status, 3, message);
+  assert.match(message, /^MESSAGE_INVALID: the rest of a message didn't come/);
+  idle.stream.write(request());
+  right(await idle.answer());
+  session.destroy();
+});
+
 test("before attestation the stream is refused", async () => {
   const session = await rawSession(server.process.port);
   const {stream, end} = converse(session);
