@@ -12,7 +12,7 @@ export const heapBudgets: Readonly<Record<EngineName, {readonly copies: number; 
   native: {copies: 3, bytes: 3_600_000_000},
 };
 
-/** What a process of the native engine may allocate altogether, Node.js included, unless the engine is told otherwise. */
+/** What a process of the native engine may allocate beyond what Node.js and the library take, unless told otherwise. */
 export const nativeMemoryBytes: number = 2 ** 32;
 
 /** All compiled shapes of one model together may hold this much heap; the least recently used go first. */

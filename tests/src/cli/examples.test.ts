@@ -8,13 +8,17 @@ import {runCli, type Server, startServer, startShell, workFolder} from "./cli-pr
 let folder: string;
 let remove: () => Promise<void>;
 let server: Server;
+/** The simulated vendor's service, in place of Intel's and AMD's, which tests don't ask. */
+let service: Server;
 before(async () => {
   ({folder, remove} = await workFolder());
   server = await startServer(folder);
+  service = await startServer(folder, "--collateral-port", "0");
   await copyFile(join(folder, "state/policy.json"), join(folder, "policy.json"));
 });
 after(async () => {
   await server.stop();
+  await service.stop();
   await remove();
 });
 
@@ -44,6 +48,8 @@ for (const name of commandNames) {
       const port = name === "serve" ? "0" : server.address.split(":").at(-1)!;
       let line = example.trim().replace(/\b50051\b/g, port);
       if (name === "serve" && !line.includes("--port")) line = line.replace("serve", "serve --port 0");
+      const vendor = /--collateral (\S+)/.exec(service.banner)![1]!;
+      line = line.replace("--collateral vendor", `--collateral ${vendor} --collateral-cache cache`);
       // Not over the policy that the other examples use.
       if (name === "serve" || name === "policy init") line = line.replace(/policy\.json/g, "written.json");
       const {process: child, finished, saw} = startShell(line, folder);

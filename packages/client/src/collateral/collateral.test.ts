@@ -118,8 +118,8 @@ test("CRLs in DER, PEM and hexadecimal are the same CRL", async () => {
   const pem = await get("pckcrl?ca=platform");
   assert.match(Buffer.from(pem).toString(), /^-----BEGIN X509 CRL-----/);
   const hex = Buffer.from(Buffer.from(der).toString("hex"));
-  // ECDSA signatures differ each time; all before them is the same.
-  for (const form of [pem, hex]) assert.deepEqual(derOfCrl(form).subarray(0, 100), der.subarray(0, 100));
+  // ECDSA signatures differ each time, in length too; all between the outer length and them is the same.
+  for (const form of [pem, hex]) assert.deepEqual(derOfCrl(form).subarray(4, 100), der.subarray(4, 100));
   assert.deepEqual(derOfCrl(hex), der);
   assert.deepEqual(derOfCrl(Uint8Array.of(1, 2)), Uint8Array.of(1, 2));
   assert.deepEqual(derOfCrl(new Uint8Array(0)), new Uint8Array(0));

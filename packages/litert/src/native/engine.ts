@@ -17,7 +17,7 @@ import {ModelProcess} from "./model-process.ts";
 export interface NativeEngineOptions {
   /** Default: the files that npm and `tf-trusted engine install native` installed. */
   readonly files?: NativeFiles;
-  /** What the process of a model may allocate altogether; 4 GiB by default. */
+  /** What the process of a model may allocate beyond what Node.js and the library take; 4 GiB by default. */
   readonly memoryBytes?: number;
   /** Threads of a model that asks for none; 1 by default. */
   readonly threads?: number;

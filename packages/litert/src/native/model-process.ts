@@ -12,6 +12,7 @@ import {LitertError} from "../litert-error.ts";
 import {type Answer, fromWire, type Request} from "../messages.ts";
 import {type Bounds, type ModelHost, OpenRequest} from "../model-host.ts";
 import {AnswerReader} from "./answer-reader.ts";
+import {statusFile} from "./confine.ts";
 import {encodeDocument, type ProcessStart, type RequestDocument} from "./frames.ts";
 import type {NativeFiles} from "./library.ts";
 
@@ -175,7 +176,7 @@ function nodeFlags(readable: readonly string[]): readonly string[] {
   return [
     permission,
     "--allow-addons",
-    ...readable.map((path) => `--allow-fs-read=${path}`),
+    ...[...readable, statusFile].map((path) => `--allow-fs-read=${path}`),
     "--no-warnings",
     "--disable-proto=delete",
     // Threads that compile JavaScript aside: there is little of it, and models want the cores.
