@@ -2,6 +2,7 @@
 import type {DType} from "@tf-trusted/tensor";
 import {type ConvertOptions, type ConvertResult, convertSources, leftOut, type Source} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
+import {countBy} from "./counts.ts";
 import type {PortDescription} from "./inspect.ts";
 import type {Ref} from "./ir/graph.ts";
 import {type ConvertLimits, defaultLimits} from "./limits.ts";
@@ -30,7 +31,6 @@ import {
   type SignaturePort,
   servedSignatures,
 } from "./readers/saved-model/saved-model.ts";
-import {countBy} from "./report.ts";
 
 export interface SavedModelOptions
   extends Pick<ConvertOptions, "verify" | "dumpPass" | "limits" | "float64" | "quantize" | "ioType" | "reference"> {

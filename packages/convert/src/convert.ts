@@ -2,6 +2,7 @@
 import type {LazyBytes, Tensor} from "@tf-trusted/tensor";
 import {readModel, type TfliteModel, writeModel} from "@tf-trusted/tflite";
 import {ConvertError} from "./convert-error.ts";
+import {addCounts, countBy} from "./counts.ts";
 import {findCut} from "./cut.ts";
 import {evaluateSource, type IoType} from "./io-type.ts";
 import {toNumbers} from "./ir/dims.ts";
@@ -20,7 +21,7 @@ import {type GraphDef, parseGraphDef, recogniseGraphDef} from "./readers/graphde
 import {importGraph} from "./readers/graphdef/import-graph.ts";
 import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
-import {addCounts, type Change, type ConvertReport, countBy, findDecomposed, unsupportedError} from "./report.ts";
+import {type Change, type ConvertReport, findDecomposed, unsupportedError} from "./report.ts";
 import {emitModel, signatureKey} from "./tflite/emit.ts";
 
 export type ModelFormat = "auto" | "graphdef" | "graphdef-text" | "tflite";

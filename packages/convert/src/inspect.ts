@@ -1,6 +1,7 @@
 /** What is in a graph, without converting it. */
 import {type ConvertOptions, readGraph, recogniseFormat} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
+import {countBy} from "./counts.ts";
 import {type Cut, findCut} from "./cut.ts";
 import {toNumbers} from "./ir/dims.ts";
 import {allNodes, constantOf, type Graph, indexOf, nodeOf, type Port, type ValueDType} from "./ir/graph.ts";
@@ -8,7 +9,6 @@ import {defaultLimits} from "./limits.ts";
 import {lowerGraph, type UnsupportedNode} from "./lower/index.ts";
 import {runPass, sourcePasses} from "./passes/index.ts";
 import {type GraphDef, operatorsOf, parseGraphDef} from "./readers/graphdef/graph-def.ts";
-import {countBy} from "./report.ts";
 
 export interface GraphStructure {
   readonly format: "graphdef" | "graphdef-text" | "tfjs";

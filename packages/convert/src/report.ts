@@ -1,11 +1,12 @@
 /** What a conversion did, and what it couldn't do and why. */
 import {ConvertError} from "./convert-error.ts";
+import {countBy} from "./counts.ts";
 import type {Cut} from "./cut.ts";
 import {formatDims} from "./ir/dims.ts";
 import {allNodes, type Graph, originOf} from "./ir/graph.ts";
 import type {UnsupportedNode} from "./lower/index.ts";
 import type {Effect} from "./passes/pass.ts";
-import type {QuantisationReport} from "./quantise/describe.ts";
+import {conversions, type QuantisationReport} from "./quantise/describe.ts";
 
 /** What a conversion did to nodes of the source. */
 export interface Change {
@@ -30,9 +31,6 @@ export interface ConvertReport {
   /** What `quantize` did; absent without it. */
   readonly quantisation?: QuantisationReport;
 }
-
-/** Operators that only change how a number is stored. */
-export const conversions: ReadonlySet<string> = new Set(["tfl.QUANTIZE", "tfl.DEQUANTIZE"]);
 
 /** What operators of the source became where that is several of TensorFlow Lite's, "Erf → EXP, MUL ×3", with the nodes. */
 export function findDecomposed(source: Graph, result: Graph): ReadonlyMap<string, readonly string[]> {
@@ -95,19 +93,4 @@ export function describeCut({inputs = [], outputs = [], operators}: Cut): string
   ];
   const where = inputs.length > 0 ? "behind" : "before";
   return `Cut ${where} them, ${operators} operators are left, which convert: ${flags.join(" ")}`;
-}
-
-export function countBy(names: Iterable<string>): Readonly<Record<string, number>> {
-  const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** Sums by name. */
-export function addCounts(
-  a: Readonly<Record<string, number>>,
-  b: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
-  return Object.fromEntries(names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
 }

@@ -16,8 +16,8 @@ export {
   measureArtefact,
   nativeParts,
 } from "./launch/artefact.ts";
+export type {EnclaveExit} from "./launch/enclave-process.ts";
 export {
-  type EnclaveExit,
   type LaunchedEnclave,
   type LaunchOptions,
   launchEnclave,

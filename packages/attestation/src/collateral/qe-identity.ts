@@ -1,8 +1,7 @@
 /** The identity of the quoting enclave, version 2 (Intel PCS API v4), and the choice of its level. */
 import {Members} from "../json/members.ts";
 import {parseSignedJson, type SignedJson, withJsonCode} from "./signed-json.ts";
-import {readEnclaveLevel} from "./tcb-info.ts";
-import type {EnclaveTcbStatus} from "./tcb-status.ts";
+import {type EnclaveLevel, readEnclaveLevel} from "./tcb-info.ts";
 
 export interface QeIdentity {
   /** QE quotes for SGX, TD_QE for TDX; QVE verifies quotes. */
@@ -17,14 +16,7 @@ export interface QeIdentity {
   readonly attributesMask: Uint8Array;
   readonly mrSigner: Uint8Array;
   readonly isvProdId: number;
-  readonly levels: readonly QeLevel[];
-}
-
-export interface QeLevel {
-  readonly isvSvn: number;
-  readonly status: EnclaveTcbStatus;
-  readonly date: number;
-  readonly advisories: readonly string[];
+  readonly levels: readonly EnclaveLevel[];
 }
 
 /** Opens the envelope without trusting anything. Throws `QE_IDENTITY_FORMAT`. */
@@ -53,6 +45,6 @@ export function readQeIdentity(body: Members): QeIdentity {
 }
 
 /** The first level that a quoting enclave of `isvSvn` reaches; `undefined` if none. */
-export function findQeLevel(levels: readonly QeLevel[], isvSvn: number): QeLevel | undefined {
+export function findQeLevel(levels: readonly EnclaveLevel[], isvSvn: number): EnclaveLevel | undefined {
   return levels.find((level) => isvSvn >= level.isvSvn);
 }

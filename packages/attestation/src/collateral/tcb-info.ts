@@ -1,9 +1,8 @@
 /** TCB info of Intel's provisioning service, versions 2 and 3 (Intel PCS API v4), and the choice of a level. */
 import {Members, readString} from "../json/members.ts";
 import type {JsonNode} from "../json/strict-json.ts";
-import type {QeLevel} from "./qe-identity.ts";
 import {parseSignedJson, type SignedJson, withJsonCode} from "./signed-json.ts";
-import {enclaveTcbStatuses, type PlatformTcbStatus, platformTcbStatuses} from "./tcb-status.ts";
+import {type EnclaveTcbStatus, enclaveTcbStatuses, type PlatformTcbStatus, platformTcbStatuses} from "./tcb-status.ts";
 
 export const SGX_COMPONENTS = 16;
 
@@ -30,7 +29,7 @@ export interface TdxModule {
   readonly attributes: Uint8Array;
   readonly attributesMask: Uint8Array;
   /** Empty for version 0, whose state is in the platform's levels. */
-  readonly levels: readonly QeLevel[];
+  readonly levels: readonly EnclaveLevel[];
 }
 
 export interface TcbLevel {
@@ -39,6 +38,14 @@ export interface TcbLevel {
   /** TDX only. */
   readonly tdxComponents: readonly number[] | null;
   readonly status: PlatformTcbStatus;
+  readonly date: number;
+  readonly advisories: readonly string[];
+}
+
+/** A level of a quoting enclave or TDX module. */
+export interface EnclaveLevel {
+  readonly isvSvn: number;
+  readonly status: EnclaveTcbStatus;
   readonly date: number;
   readonly advisories: readonly string[];
 }
@@ -103,7 +110,7 @@ export function readLevelFacts(level: Members): {readonly date: number; readonly
   };
 }
 
-function readModule(module: Members, id: string, levels: readonly QeLevel[]): TdxModule {
+function readModule(module: Members, id: string, levels: readonly EnclaveLevel[]): TdxModule {
   return Object.freeze({
     id,
     mrSigner: module.hex("mrsigner", 48),
@@ -118,8 +125,7 @@ function readModuleIdentity(module: Members): TdxModule {
   return readModule(module, module.string("id"), levels);
 }
 
-/** A level of a quoting enclave or TDX module. */
-export function readEnclaveLevel(level: Members): QeLevel {
+export function readEnclaveLevel(level: Members): EnclaveLevel {
   return Object.freeze({
     isvSvn: level.object("tcb").integer("isvsvn", 0, 0xffff),
     status: level.oneOf("tcbStatus", enclaveTcbStatuses),

@@ -11,10 +11,7 @@ import {constantOf, type Graph, type Node, type Ref, refTo, type TensorType} fro
 import type {Site} from "../ir/operators.ts";
 import {valueOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
-import {evaluateList, isListOperator, type ListValue, typeOfList} from "./lists.ts";
-
-/** What flows along an edge. */
-export type Value = Tensor | ListValue;
+import {evaluateList, isListOperator, typeOfList, type Value} from "./lists.ts";
 
 /** Turns of one loop that are computed before giving up: a condition that never ends is the graph's fault, or ours. */
 const maxTurns = 100_000;

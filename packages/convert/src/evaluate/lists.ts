@@ -6,7 +6,6 @@ import {booleanAttribute, failAt, type Site, stringAttribute} from "../ir/operat
 import {makeTensor} from "../ops/elements.ts";
 import {integers} from "../ops/shapes.ts";
 import {elementShape} from "../ops/tf/lists.ts";
-import type {Value} from "./evaluate-graph.ts";
 
 export interface ListValue {
   readonly dtype: DType;
@@ -14,6 +13,9 @@ export interface ListValue {
   readonly element: Shape | undefined;
   readonly items: readonly (Tensor | undefined)[];
 }
+
+/** What flows along an edge. */
+export type Value = Tensor | ListValue;
 
 export const isListOperator = (op: string): boolean => Object.hasOwn(rows, op);
 

@@ -6,6 +6,7 @@ import type {ConvertError} from "../convert-error.ts";
 import {type ModelOptions, type ModelSource, recogniseModel} from "../convert-model.ts";
 import {freezeSignatures, importSignature} from "../convert-saved-model.ts";
 import {layersOfTfjs, readTfjsGraph, requestsOf} from "../convert-tfjs.ts";
+import {addCounts, countBy} from "../counts.ts";
 import {controlFlowOf, describeGraph, type GraphStructure} from "../inspect.ts";
 import type {Graph} from "../ir/graph.ts";
 import {sameGraph} from "../ir/same-graph.ts";
@@ -28,7 +29,6 @@ import {
 } from "../readers/saved-model/saved-model.ts";
 import {modelJson, readModelJson} from "../readers/tfjs/model-json.ts";
 import {readWeights} from "../readers/tfjs/weights.ts";
-import {addCounts, countBy} from "../report.ts";
 import {signatureKey} from "../tflite/emit.ts";
 import {type Budget, functionName, nodesOfFunction, viewsOfDefinition, viewsOfGraph} from "./graph-view.ts";
 import {calls, describeLayers, viewOfLayers} from "./keras-view.ts";

@@ -9,7 +9,7 @@ import {
   type TfliteModel,
   type TfliteTensor,
 } from "@tf-trusted/tflite";
-import {countBy} from "../report.ts";
+import {countBy} from "../counts.ts";
 import {signatureKey} from "../tflite/emit.ts";
 import {type Budget, cut, typeText} from "./graph-view.ts";
 import type {

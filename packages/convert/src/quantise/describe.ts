@@ -1,8 +1,11 @@
 /** What a graph has that is quantised, for the report. */
 import type {Tensor} from "@tf-trusted/tensor";
+import {countBy} from "../counts.ts";
 import {allNodes, type Graph, originOf} from "../ir/graph.ts";
-import {conversions, countBy} from "../report.ts";
 import type {Quantize} from "./index.ts";
+
+/** Operators that only change how a number is stored. */
+export const conversions: ReadonlySet<string> = new Set(["tfl.QUANTIZE", "tfl.DEQUANTIZE"]);
 
 export interface QuantisationReport {
   readonly mode: Quantize;

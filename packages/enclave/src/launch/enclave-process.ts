@@ -10,7 +10,6 @@ import type {EnclaveEvent} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import {encodeEvidence} from "../platforms/simulated.ts";
 import {followEvents} from "./follow-events.ts";
-import type {EnclaveExit} from "./launch.ts";
 
 const readyWithinMs = 60_000;
 const stopWithinMs = 5_000;
@@ -23,6 +22,11 @@ export interface ProcessOptions {
   /** Only for the simulated platform; guests ask their own. */
   readonly quote: ((reportData: Uint8Array) => Promise<Evidence>) | undefined;
   readonly onEvent: ((event: EnclaveEvent) => void) | undefined;
+}
+
+export interface EnclaveExit {
+  readonly code: number | null;
+  readonly signal: string | null;
 }
 
 export interface EnclaveProcess {

@@ -14,7 +14,7 @@ import {systemFiles} from "../platforms/device-files.ts";
 import type {GuestKind} from "../platforms/guest.ts";
 import {extendRtmr3} from "../platforms/tdx-rtmr.ts";
 import {type ArtefactMeasurement, encodeManifest, entryName, measureArtefact} from "./artefact.ts";
-import {type EnclaveProcess, startProcess} from "./enclave-process.ts";
+import {type EnclaveExit, type EnclaveProcess, startProcess} from "./enclave-process.ts";
 import {artefactWith, type ChosenEngine, chooseEngine, type EngineChoice} from "./native-artefact.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
@@ -39,11 +39,6 @@ export interface LaunchOptions {
   readonly carryCollateral?: boolean;
   /** Whether to start it again then, at once and with growing pauses; default: false. */
   readonly restart?: boolean;
-}
-
-export interface EnclaveExit {
-  readonly code: number | null;
-  readonly signal: string | null;
 }
 
 export interface LaunchedEnclave {

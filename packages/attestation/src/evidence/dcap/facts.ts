@@ -1,6 +1,6 @@
 /** What the checks of Intel's DCAP evidence know of each other, whatever the TEE. */
-import type {QeIdentity, QeLevel} from "../../collateral/qe-identity.ts";
-import type {PlatformTcb, TcbInfo, TcbLevel} from "../../collateral/tcb-info.ts";
+import type {QeIdentity} from "../../collateral/qe-identity.ts";
+import type {EnclaveLevel, PlatformTcb, TcbInfo, TcbLevel} from "../../collateral/tcb-info.ts";
 import type {TcbStatus} from "../../collateral/tcb-status.ts";
 import type {VendorRootName} from "../../roots/vendor-roots.ts";
 import type {Verified} from "../../verified.ts";
@@ -88,7 +88,7 @@ export interface QeIdentityFacts {
 }
 
 export interface QeLevelFacts {
-  readonly qeLevel: QeLevel;
+  readonly qeLevel: EnclaveLevel;
 }
 
 export interface QuoteSignedFacts {
@@ -99,9 +99,9 @@ export interface QuoteSignedFacts {
 export interface TcbLevelFacts {
   readonly platformLevel: TcbLevel;
   /** Of the TDX module, where it is judged apart. */
-  readonly moduleLevel: QeLevel | null;
+  readonly moduleLevel: EnclaveLevel | null;
   /** Where the platform's present state is known besides the one at launch (TDX 1.5). */
-  readonly currentLevels: {readonly platformLevel: TcbLevel; readonly moduleLevel: QeLevel | null} | null;
+  readonly currentLevels: {readonly platformLevel: TcbLevel; readonly moduleLevel: EnclaveLevel | null} | null;
 }
 
 /** The platform as a whole. */

@@ -3,8 +3,7 @@
  * state at launch and the present one may differ.
  */
 import {encodeHex, equalBytes} from "@tf-trusted/core";
-import type {QeLevel} from "../../collateral/qe-identity.ts";
-import type {PlatformTcb, TcbInfo, TcbLevel, TdxModule} from "../../collateral/tcb-info.ts";
+import type {EnclaveLevel, PlatformTcb, TcbInfo, TcbLevel, TdxModule} from "../../collateral/tcb-info.ts";
 import {findTcbLevel} from "../../collateral/tcb-info.ts";
 
 /** The module's version, which selects its identity, is the second of the TDX components; the first is its SVN. */
@@ -38,7 +37,7 @@ export function isExpectedModule(
 export interface TdxLevels {
   readonly platformLevel: TcbLevel;
   /** `null` for modules of version 0, which are judged by the platform's components alone. */
-  readonly moduleLevel: QeLevel | null;
+  readonly moduleLevel: EnclaveLevel | null;
 }
 
 /** The levels that `teeTcbSvn` reaches, or which of them is missing. */
