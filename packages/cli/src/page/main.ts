@@ -1,6 +1,7 @@
 /** The page of `tf-trusted inspect --html`: reads the data in it, and puts drawing, search and tables together. */
 import type {GraphView} from "@tf-trusted/convert";
 import type {PageData} from "../render/model-page.ts";
+import {formatCount} from "../render/quantities.ts";
 import {Canvas} from "./canvas.ts";
 import {button, html} from "./dom.ts";
 import {describeItem, modelTabs, type PanelEvents} from "./panel.ts";
@@ -95,7 +96,7 @@ function draw(): void {
   canvas.draw(state.view, state.scopes);
   canvas.mark(state.selected);
   const {leftOut: missing} = state.view;
-  leftOut.textContent = missing > 0 ? `${missing.toLocaleString("en")} nodes of this graph are left out` : "";
+  leftOut.textContent = missing > 0 ? `${formatCount(missing)} nodes of this graph are left out` : "";
 }
 
 function showView(view: GraphView): void {

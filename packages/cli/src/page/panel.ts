@@ -1,6 +1,7 @@
 /** The side of the page: the model's tables, and what is known of the node that is selected. */
 import type {GraphView, NodeView, PortStructure} from "@tf-trusted/convert";
 import type {PageData} from "../render/model-page.ts";
+import {formatCount} from "../render/quantities.ts";
 import {categoryOf} from "./categories.ts";
 import {button, type Child, html} from "./dom.ts";
 import type {Group, Item} from "./scopes.ts";
@@ -122,7 +123,7 @@ export function modelTabs(
         "Sizes",
         table(
           ["", ""],
-          Object.entries(sizes).map(([name, size]) => [sizeNames[name] ?? name, size.toLocaleString("en")]),
+          Object.entries(sizes).map(([name, size]) => [sizeNames[name] ?? name, formatCount(size)]),
         ),
       ),
       notes.length === 0
@@ -140,7 +141,7 @@ export function modelTabs(
             link(name, () => events.search(name)),
             className,
             output === null ? "" : shapeText(output.shape),
-            parameters.toLocaleString("en"),
+            formatCount(parameters),
           ]),
         layers.length,
       ),
@@ -185,7 +186,7 @@ export function modelTabs(
     tabs.set("Assets", () =>
       table(
         ["file", "bytes"],
-        assets.slice(0, mostRows).map(({path, bytes}) => [code(path), bytes.toLocaleString("en")]),
+        assets.slice(0, mostRows).map(({path, bytes}) => [code(path), formatCount(bytes)]),
         assets.length,
       ),
     );
@@ -195,7 +196,7 @@ export function modelTabs(
 
 const sizeNames: Readonly<Record<string, string>> = {
   nodes: "nodes in the file",
-  liveNodes: "nodes that are needed",
+  liveNodes: "needed, functions inlined",
   constantBytes: "bytes of constants",
   parameters: "parameters",
 };
