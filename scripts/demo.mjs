@@ -15,6 +15,7 @@ if (!/^[0-9]$/.test(digit)) {
 
 await step("Building the packages", () => runNode("node_modules/typescript/bin/tsc", "-b"));
 await step("Building the enclave", () => runNode("packages/enclave/scripts/build-artefact.mjs"));
+await step("Bundling the command", () => runNode("packages/cli/scripts/bundle.mjs"));
 
 // After the build, because it makes them.
 const {connect, launchSimulated} = await import("@tf-trusted/client");
