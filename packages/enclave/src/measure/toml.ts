@@ -169,7 +169,8 @@ class Parser {
       throw this.#wrong("a string over several lines");
     const literal = this.#match(/'([^'\n\r]*)'/y);
     if (literal !== undefined) return literal.slice(1, -1);
-    const basic = this.#match(/"(?:[^"\\\p{Cc}]+|\t|\\(?:[btnfr"\\]|u[\dA-Fa-f]{4}))*"/uy);
+    // One character a turn: with more, an open string would be tried in as many ways as it can be cut up.
+    const basic = this.#match(/"(?:[^"\\\p{Cc}]|\t|\\(?:[btnfr"\\]|u[\dA-Fa-f]{4}))*"/uy);
     if (basic === undefined) throw this.#wrong("a string");
     // The escapes that are left are those of JSON, which a tab isn't.
     return JSON.parse(basic.replaceAll("\t", "\\t")) as string;
