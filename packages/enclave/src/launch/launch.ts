@@ -9,13 +9,13 @@ import {parseHex} from "@tf-trusted/core";
 import {type EnclaveConfiguration, parseConfiguration} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
 import type {EnclaveEvent} from "../events.ts";
-import {tsmFolder} from "../platforms/configfs-tsm.ts";
 import {systemFiles} from "../platforms/device-files.ts";
 import type {GuestKind} from "../platforms/guest.ts";
 import {extendRtmr3} from "../platforms/tdx-rtmr.ts";
-import {type ArtefactMeasurement, encodeManifest, entryName, measureArtefact} from "./artefact.ts";
+import {type ArtefactMeasurement, encodeManifest, measureArtefact} from "./artefact.ts";
 import {type EnclaveExit, type EnclaveProcess, startProcess} from "./enclave-process.ts";
 import {artefactWith, type ChosenEngine, chooseEngine, type EngineChoice} from "./native-artefact.ts";
+import {nodeArgumentsOn} from "./node-arguments.ts";
 import {findEnclaveNode} from "./node-binary.ts";
 
 export interface LaunchOptions {
@@ -87,7 +87,7 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
     running = await startProcess({
       node,
       folder,
-      nodeArguments: argumentsOf(manifest.arguments, folder, guest),
+      nodeArguments: nodeArgumentsOn(guest ?? "simulated", manifest.arguments, folder),
       start: {kind: "start", host, port, platform: guest ?? "simulated", measurement, configuration},
       quote:
         typeof platform === "string"
@@ -165,19 +165,6 @@ async function attest(
 ): ReturnType<SimulatedMachine["attest"]> {
   const evidence = await platform.attest({measurement, reportData});
   return carryCollateral ? evidence : evidenceFromParts({...evidenceParts(evidence), collateral: {}});
-}
-
-/** Node's arguments for this folder; a guest's enclave may also use the folder in which reports are made. */
-function argumentsOf(
-  nodeArguments: readonly string[],
-  folder: string,
-  guest: GuestKind | undefined,
-): readonly string[] {
-  const given = nodeArguments.map((argument) => argument.replaceAll("{artefact}", folder));
-  if (guest === undefined) return given;
-  const entry = given.indexOf(`${folder}/${entryName}`);
-  const device = [`--allow-fs-read=${tsmFolder}/*`, `--allow-fs-write=${tsmFolder}/*`];
-  return [...given.slice(0, entry), ...device, ...given.slice(entry)];
 }
 
 async function realFolder(folder: string): Promise<string> {

@@ -3,6 +3,7 @@
  * through MRENCLAVE: whoever makes or accepts a measurement has to look at the manifest once, with this table.
  */
 import {EnclaveError} from "../enclave-error.ts";
+import {inlineBoundsFlag} from "../platforms/surroundings.ts";
 import {parseToml, type TomlTable, type TomlValue} from "./toml.ts";
 
 export interface TrustedFile {
@@ -79,9 +80,6 @@ const needed: readonly (readonly [key: string, fits: (value: TomlValue | undefin
   ["sys.disallow_subprocesses", (value) => value === true, "true"],
   ["fs.root.type", (value) => value === "tmpfs", '"tmpfs": by default it is a folder of the host'],
 ];
-
-/** Of Node's arguments: without it WebAssembly leaves its memory (platforms.md §1.2). */
-export const inlineBoundsFlag = "--disable-wasm-trap-handler";
 
 /** All that is wrong, a sentence each; empty for a manifest that protects. */
 export function checkGramineManifest({document}: GramineManifest): readonly string[] {

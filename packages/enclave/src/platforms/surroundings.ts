@@ -13,7 +13,7 @@ export interface Surroundings {
 }
 
 /** Without EDMM an enclave's `mprotect` does nothing: a guard page doesn't fault, and WebAssembly would leave its memory. */
-const inlineBounds = "--disable-wasm-trap-handler";
+export const inlineBoundsFlag = "--disable-wasm-trap-handler";
 
 /** Flags that open the process to whoever can reach it, or take WebAssembly away. */
 const openingFlags: readonly RegExp[] = [
@@ -39,10 +39,10 @@ const harmful = [
 
 /** Throws `PLATFORM_UNSAFE`. */
 export function checkSurroundings(kind: PlatformKind, {flags, environment}: Surroundings): void {
-  if (kind === "gramine" && !flags.includes(inlineBounds)) {
+  if (kind === "gramine" && !flags.includes(inlineBoundsFlag)) {
     throw new EnclaveError(
       "PLATFORM_UNSAFE",
-      `Node.js runs without ${inlineBounds}: guard pages don't fault in an SGX enclave, so a model could read and write ` +
+      `Node.js runs without ${inlineBoundsFlag}: guard pages don't fault in an SGX enclave, so a model could read and write ` +
         "outside of its memory; expected it in the manifest's loader.argv",
     );
   }
