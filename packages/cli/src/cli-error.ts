@@ -51,8 +51,8 @@ export const cliErrors = {
     todo: "Give --policy FILE; `serve` writes one for a simulated enclave, `policy init` a template.",
   },
   CLI_PLATFORM: {
-    when: "A platform was asked for that this version doesn't have.",
-    todo: "Use --platform simulated; it protects nothing against the machine's owner.",
+    when: "The native engine was asked for on a kind of machine for which there is none.",
+    todo: "Use the wasm engine, which needs no installation.",
   },
   CLI_DOWNLOAD: {
     when: "pip couldn't bring the native engine's library.",

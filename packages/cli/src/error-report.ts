@@ -53,11 +53,15 @@ const wrongUse: ReadonlySet<string> = new Set([
   "ADDRESS",
 ]);
 
-/** Beside the codes of reports: the other end is no enclave at all, or contradicts itself. */
+/** Beside the codes of reports: the other end is no enclave at all, or contradicts itself; so do files of an enclave. */
 const notTrusted: ReadonlySet<string> = new Set([
   ...Object.keys(attestationCodes),
   "NOT_ATTESTABLE",
   "CLAIMS_MISMATCH",
+  "SIGSTRUCT_SIGNATURE",
+  "SIGSTRUCT_DEBUG",
+  "GRAMINE_UNSAFE",
+  "GRAMINE_MISMATCH",
 ]);
 
 /** What to do, by the tables; for codes of a newer enclave, what that says. */

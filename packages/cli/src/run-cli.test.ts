@@ -96,7 +96,21 @@ const wrongUses: readonly (readonly [string, readonly string[], RegExp])[] = [
   ],
   ["a policy without server", ["bench", digits, "--policy", "p.json"], /CLI_USAGE: --policy is for --server/],
   ["--from-file alone", ["run", "--from-file", "--input-file", three], /CLI_USAGE: --from-file needs --server/],
-  ["a platform that isn't there", ["serve", "--platform", "tdx"], /CLI_PLATFORM: tdx is not in this version/],
+  [
+    "a flag of the simulation on hardware",
+    ["serve", "--platform", "tdx", "--state", "s"],
+    /CLI_USAGE: --state is for simulated; leave it out/,
+  ],
+  [
+    "a flag of Gramine elsewhere",
+    ["serve", "--platform", "simulated", "--manifest", "m.manifest.sgx"],
+    /CLI_USAGE: --manifest is for gramine/,
+  ],
+  [
+    "what a Gramine manifest fixes",
+    ["serve", "--platform", "gramine", "--port", "1"],
+    /CLI_USAGE: --port is fixed by the manifest/,
+  ],
   ["a platform that nobody knows", ["serve", "--platform", "x"], /CLI_USAGE: .*one of auto, simulated/],
   ["convert without a target", ["convert", digits], /CLI_USAGE: convert needs --output-file/],
   ["a policy for everybody", ["policy", "init"], /CLI_USAGE: policy init needs --measurement/],

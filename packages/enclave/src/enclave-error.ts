@@ -110,6 +110,10 @@ export const enclaveErrors = {
     when: "A Gramine manifest has settings with which the enclave protects nothing.",
     todo: "Make it anew with deploy/gramine/build.mjs; the message lists every key.",
   },
+  GRAMINE_MISMATCH: {
+    when: "A SIGSTRUCT signs another MRENCLAVE than the manifest and the loader give.",
+    todo: "Give the files of one build, and --gramine-version of the loader; else don't trust who signed.",
+  },
   GRAMINE_LAYOUT: {
     when: "Gramine's loader isn't laid out as the release that was named.",
     todo: "Give sgx/libpal.so of the same release as --gramine-version.",

@@ -91,7 +91,7 @@ test("no files, no children, no addons, no inspector, no environment, no descrip
       (failure: unknown) => failure,
     );
     assert.ok(error instanceof EnclaveError && error.code === "LAUNCH_FAILED", String(error));
-    const report = JSON.parse(/reports: (\{.*\})/.exec(error.message)?.[1] ?? "null") as {
+    const report = JSON.parse(/start: (\{.*\})/.exec(error.message)?.[1] ?? "null") as {
       readonly inMain: object;
       readonly inWorker: object;
       readonly descriptors: readonly unknown[];

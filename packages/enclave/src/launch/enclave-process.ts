@@ -10,6 +10,7 @@ import type {EnclaveEvent} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import {encodeEvidence} from "../platforms/simulated.ts";
 import {followEvents} from "./follow-events.ts";
+import {startRefused} from "./start-refused.ts";
 
 const readyWithinMs = 60_000;
 const stopWithinMs = 5_000;
@@ -69,13 +70,15 @@ export async function startProcess({
   let expected = false;
   let timer: NodeJS.Timeout | undefined;
   const {port, measurement} = await new Promise<Extract<EnclaveMessage, {kind: "ready"}>>((resolve, reject) => {
-    const fail = (found: string) => {
-      reject(new EnclaveError("LAUNCH_FAILED", `${found}${lastWords()}; expected it to listen`));
+    const refuse = (error: EnclaveError) => {
+      reject(error);
       child.kill("SIGKILL");
     };
+    const fail = (found: string) =>
+      refuse(new EnclaveError("LAUNCH_FAILED", `${found}${lastWords()}; expected it to listen`));
     const channel = openChannel<EnclaveMessage, LauncherMessage>(socket, (message) => {
       if (message.kind === "ready") resolve(message);
-      if (message.kind === "failed") fail(`the enclave reports: ${message.message}`);
+      if (message.kind === "failed") refuse(startRefused(message.code, `${message.message}${lastWords()}`));
       if (message.kind !== "quote") return;
       const {id, reportData} = message;
       if (quote === undefined) {

@@ -6,11 +6,12 @@
 import {spawn} from "node:child_process";
 import {readFile} from "node:fs/promises";
 import {basename, dirname} from "node:path";
-import {EnclaveError, type EnclaveErrorCode, enclaveErrors} from "../enclave-error.ts";
+import {EnclaveError} from "../enclave-error.ts";
 import type {EnclaveEvent} from "../events.ts";
 import {checkGramineManifest, parseGramineManifest} from "../measure/gramine-manifest.ts";
 import type {EnclaveExit} from "./enclave-process.ts";
 import {followEvents} from "./follow-events.ts";
+import {startRefused} from "./start-refused.ts";
 
 export interface GramineLaunchOptions {
   /** Path of `NAME.manifest.sgx`; its folder holds the files that it lists. */
@@ -20,8 +21,6 @@ export interface GramineLaunchOptions {
   readonly onEvent?: (event: EnclaveEvent) => void;
   /** Called when it ends without being asked to. It isn't started again. */
   readonly onExit?: (exit: EnclaveExit) => void;
-  /** Ends the start. */
-  readonly signal?: AbortSignal;
 }
 
 export interface GramineEnclave {
@@ -44,7 +43,7 @@ const stopWithinMs = 10_000;
  * `PLATFORM_MISSING` where Gramine isn't installed, the code with which the enclave refused to start, and `LAUNCH_FAILED`.
  */
 export async function launchGramine(options: GramineLaunchOptions): Promise<GramineEnclave> {
-  const {manifest, runner = "gramine-sgx", onEvent, onExit, signal} = options;
+  const {manifest, runner = "gramine-sgx", onEvent, onExit} = options;
   await checkFile(manifest);
   const name = basename(manifest).slice(0, -suffix.length);
   // The PATH, for Gramine's own scripts; the manifest says that nothing of it reaches the enclave.
@@ -52,7 +51,6 @@ export async function launchGramine(options: GramineLaunchOptions): Promise<Gram
     cwd: dirname(manifest),
     env: {PATH: process.env.PATH ?? ""},
     stdio: ["ignore", "ignore", "pipe"],
-    ...(signal && {signal}),
   });
   let stopping = false;
   let ready = false;
@@ -76,12 +74,9 @@ export async function launchGramine(options: GramineLaunchOptions): Promise<Gram
     const lastWords = followEvents(child, (event) => {
       onEvent?.(event);
       if (event.event === "started") resolve(event);
-      if (event.event === "start-refused") fail(refusal(event.code, event.message));
+      if (event.event === "start-refused") fail(startRefused(event.code, event.message));
     });
-    child.once("error", (cause: NodeJS.ErrnoException) => {
-      if (cause.name === "AbortError") fail(cause);
-      else fail(missing(runner, cause));
-    });
+    child.once("error", (cause: NodeJS.ErrnoException) => fail(missing(runner, cause)));
     void exited.then(({code, signal: killer}) =>
       fail(
         new EnclaveError("LAUNCH_FAILED", `${runner} ended with ${killer ?? code}${lastWords()}; expected it to run`),
@@ -121,12 +116,6 @@ async function checkFile(path: string): Promise<void> {
   }
   const findings = checkGramineManifest(parseGramineManifest(text));
   if (findings.length > 0) throw new EnclaveError("GRAMINE_UNSAFE", `${path}: ${findings.join("; ")}`);
-}
-
-/** The enclave's own words, as far as they can be told apart from those of whatever else was started. */
-function refusal(code: string, message: string): EnclaveError {
-  const known = Object.hasOwn(enclaveErrors, code) ? (code as EnclaveErrorCode) : "LAUNCH_FAILED";
-  return new EnclaveError(known, `the enclave refused to start: ${message}`);
 }
 
 function missing(runner: string, cause: NodeJS.ErrnoException): EnclaveError {

@@ -32,7 +32,7 @@ export type LauncherMessage =
 export type EnclaveMessage =
   | {readonly kind: "ready"; readonly port: number; readonly measurement: string}
   | {readonly kind: "quote"; readonly id: number; readonly reportData: string}
-  | {readonly kind: "failed"; readonly message: string};
+  | {readonly kind: "failed"; readonly code: string; readonly message: string};
 
 /** Longest line; evidence with its collateral takes about 30 KB. */
 const maxLineBytes = 4 * 2 ** 20;

@@ -23,10 +23,9 @@ export async function detectPlatform(options: DetectOptions): Promise<Exclude<Pl
   const provider = await readTsmProvider({files, folder: options.tsmFolder ?? tsmFolder});
   for (const kind of ["tdx", "snp"] as const) if (provider === tsmProviders[kind]) return kind;
   if (provider !== undefined) {
-    throw new EnclaveError(
-      "PLATFORM_MISSING",
-      `configfs-tsm has the provider ${JSON.stringify(provider)}, expected ${Object.values(tsmProviders).join(" or ")}`,
-    );
+    const found = `configfs-tsm has the provider ${JSON.stringify(provider)}`;
+    const expected = Object.values(tsmProviders).join(" or ");
+    throw new EnclaveError("PLATFORM_MISSING", `${found}, expected ${expected}`, {details: {found}});
   }
   const found = (await isAzure(options))
     ? "this is an Azure VM, whose TDX and SNP reports come through its vTPM, which this version can't use"
@@ -34,6 +33,7 @@ export async function detectPlatform(options: DetectOptions): Promise<Exclude<Pl
   throw new EnclaveError(
     "PLATFORM_MISSING",
     `${found}; --platform simulated runs without one and protects nothing against the owner of this machine`,
+    {details: {found}},
   );
 }
 

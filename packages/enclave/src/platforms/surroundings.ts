@@ -22,9 +22,9 @@ const openingFlags: readonly RegExp[] = [
   /^--experimental-(loader|network-inspection)/,
   /^--jitless/,
 ];
-const loadingFlags: readonly RegExp[] = [
-  /^(-r|--require|--import|--loader|--env-file|--allow-addons|--allow-child-process)/,
-];
+const loadingFlags: readonly RegExp[] = [/^(-r|--require|--import|--loader|--env-file|--allow-addons)/];
+/** Under Gramine a child would be another enclave, or none; in a guest the native engine has its own. */
+const childFlag = /^--allow-child-process/;
 
 /** Variables that change what Node, OpenSSL or the loader do. */
 const harmful = [
@@ -46,7 +46,8 @@ export function checkSurroundings(kind: PlatformKind, {flags, environment}: Surr
         "outside of its memory; expected it in the manifest's loader.argv",
     );
   }
-  const flag = flags.find((given) => [...openingFlags, ...loadingFlags].some((pattern) => pattern.test(given)));
+  const refused = [...openingFlags, ...loadingFlags, ...(kind === "gramine" ? [childFlag] : [])];
+  const flag = flags.find((given) => refused.some((pattern) => pattern.test(given)));
   if (flag !== undefined) {
     throw new EnclaveError(
       "PLATFORM_UNSAFE",

@@ -2,6 +2,7 @@
 import {Socket} from "node:net";
 import {parseConfiguration} from "../configuration.ts";
 import {type RunningEnclave, startEnclave} from "../enclave.ts";
+import {EnclaveError} from "../enclave-error.ts";
 import {type EventSink, internalError} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import type {GuestKind} from "../platforms/guest.ts";
@@ -16,7 +17,8 @@ export function startWithLauncher(artefact: URL, surroundings: Surroundings, eve
   const channel = openChannel<LauncherMessage, EnclaveMessage>(socket, (message) => {
     receive(message).catch((error: unknown) => {
       events(internalError(error));
-      channel.send({kind: "failed", message: error instanceof Error ? error.message : "unknown"});
+      const code = error instanceof EnclaveError ? error.code : "";
+      channel.send({kind: "failed", code, message: error instanceof Error ? error.message : "unknown"});
     });
   });
   let simulated: SimulatedPlatformClient | undefined;
