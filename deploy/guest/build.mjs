@@ -73,7 +73,7 @@ function librariesOf(program) {
 
 /** cpio, "newc": a header of 110 hexadecimal digits, the name, the content, each padded to four bytes. */
 async function write(path) {
-  const gzip = createGzip({level: 9});
+  const gzip = createGzip();
   const out = gzip.pipe(createWriteStream(path));
   const put = async (bytes) => gzip.write(bytes) || once(gzip, "drain");
   const names = [...entries.keys()].sort();

@@ -2,7 +2,7 @@
  * What the enclave tells its untrusted host: typed events, one JSON line each. An event has the fields of its type and no
  * others, so that nothing of callers (names, tensors, keys, addresses, messages of errors) can slip in.
  */
-import type {EnclaveErrorCode} from "./enclave-error.ts";
+import {EnclaveError, type EnclaveErrorCode} from "./enclave-error.ts";
 import type {PlatformKind} from "./platforms/platform.ts";
 
 export type EnclaveEvent =
@@ -33,4 +33,11 @@ export function internalError(error: unknown): EnclaveEvent {
   const name = error instanceof Error ? error.constructor.name : typeof error;
   const where = error instanceof Error ? (/\n\s+at .*?([\w.-]+:\d+:\d+)/.exec(error.stack ?? "")?.[1] ?? "") : "";
   return {event: "internal-error", name, where};
+}
+
+/** The event for what ends a start: of its own surroundings, told before there is anything secret. */
+export function startRefusal(error: unknown): EnclaveEvent {
+  return error instanceof EnclaveError
+    ? {event: "start-refused", code: error.code, message: error.message}
+    : internalError(error);
 }

@@ -1,7 +1,6 @@
 /** Entry of the artefact: wiring only. Events go to stderr, one JSON line each. */
 import "./confine-workers.ts";
-import {EnclaveError} from "./enclave-error.ts";
-import {type EventSink, internalError} from "./events.ts";
+import {type EventSink, internalError, startRefusal} from "./events.ts";
 import {startAlone} from "./start/alone.ts";
 import {parseStartArguments} from "./start/arguments.ts";
 import {startWithLauncher} from "./start/with-launcher.ts";
@@ -21,11 +20,6 @@ try {
   if (args === undefined) startWithLauncher(artefact, surroundings, events);
   else await startAlone(artefact, args, surroundings, events);
 } catch (error) {
-  // Of its own surroundings, told before there is anything secret.
-  events(
-    error instanceof EnclaveError
-      ? {event: "start-refused", code: error.code, message: error.message}
-      : internalError(error),
-  );
+  events(startRefusal(error));
   process.exit(1);
 }

@@ -1,10 +1,13 @@
 /** `serve --platform` and `enclave measure`: TEEs as far as they can be tried without their hardware. */
 import assert from "node:assert/strict";
-import {spawnSync} from "node:child_process";
+import {execFile, spawnSync} from "node:child_process";
+import {readFileSync} from "node:fs";
 import {access, chmod, copyFile, readFile, writeFile} from "node:fs/promises";
 import {createServer} from "node:net";
 import {join} from "node:path";
 import {test} from "node:test";
+import {promisify} from "node:util";
+import {gunzipSync} from "node:zlib";
 import {createSimulatedMachine} from "@tf-trusted/attestation";
 import {serveSimulatedCollateral} from "@tf-trusted/client";
 import {defaultGramineSettings, findEnclaveNode, makeGramineManifest, measureArtefact} from "@tf-trusted/enclave";
@@ -165,3 +168,71 @@ test("gramine-direct: the manifest's list of files is complete, and the enclave 
     await remove();
   }
 });
+
+test("deploy/gramine: a manifest that protects, of all files of the enclave, the same for every build", async () => {
+  const {folder, remove} = await workFolder();
+  try {
+    const [first, second] = ["a", "b"].map((name) => {
+      const build = ["deploy/gramine/build.mjs", "--output", join(folder, name), "--port", "4433"];
+      const {status, stderr} = spawnSync(process.execPath, build, {cwd: repository});
+      assert.equal(status, 0, String(stderr));
+      return readFileSync(join(folder, name, "tf-trusted.manifest"), "utf8");
+    });
+    assert.equal(first, second);
+    assert.ok(!first!.includes(folder));
+    const {manifest} = await measureArtefact();
+    for (const {name, sha256} of manifest.files) {
+      assert.ok(first!.includes(`uri = "file:app/${name}"\nsha256 = "${sha256}"`), name);
+    }
+    const unsafe = ["deploy/gramine/build.mjs", "--output", folder, "--configuration", '{"unknown":1}'];
+    assert.match(String(spawnSync(process.execPath, unsafe, {cwd: repository}).stderr), /CONFIGURATION/);
+  } finally {
+    await remove();
+  }
+});
+
+test("deploy/guest: an initrd with the enclave, its Node.js and nothing of this machine, the same for every build", async () => {
+  const {folder, remove} = await workFolder();
+  try {
+    const build = (name: string) =>
+      promisify(execFile)(
+        process.execPath,
+        ["deploy/guest/build.mjs", "--output", join(folder, name), "--busybox", "/bin/true"],
+        {cwd: repository},
+      );
+    await Promise.all([build("a"), build("b")]);
+    const image = await readFile(join(folder, "a"));
+    assert.ok(image.equals(await readFile(join(folder, "b"))));
+    const names = cpioNames(gunzipSync(image));
+    assert.deepEqual(names, [...names].sort());
+    for (const name of [
+      "init",
+      "bin/node",
+      "bin/busybox",
+      "launcher.mjs",
+      "enclave/enclave.mjs",
+      "enclave/manifest.json",
+    ]) {
+      assert.ok(names.includes(name), name);
+    }
+  } finally {
+    await remove();
+  }
+});
+
+/** Names in a "newc" archive; its times have to be zero and its owner root. */
+function cpioNames(archive: Buffer): readonly string[] {
+  const names: string[] = [];
+  for (let at = 0; ; ) {
+    const field = (index: number) =>
+      Number.parseInt(archive.toString("latin1", at + 6 + 8 * index, at + 14 + 8 * index), 16);
+    assert.equal(archive.toString("latin1", at, at + 6), "070701");
+    const [nameBytes, size] = [field(11), field(6)];
+    const name = archive.toString("latin1", at + 110, at + 110 + nameBytes - 1);
+    if (name === "TRAILER!!!") return names;
+    assert.deepEqual([field(2), field(3), field(5)], [0, 0, 0], name);
+    names.push(name);
+    at += (110 + nameBytes + 3) & ~3;
+    at += (size + 3) & ~3;
+  }
+}

@@ -3,7 +3,7 @@ import {Socket} from "node:net";
 import {parseConfiguration} from "../configuration.ts";
 import {type RunningEnclave, startEnclave} from "../enclave.ts";
 import {EnclaveError} from "../enclave-error.ts";
-import {type EventSink, internalError} from "../events.ts";
+import {type EventSink, startRefusal} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
 import type {GuestKind} from "../platforms/guest.ts";
 import {openPlatform} from "../platforms/open-platform.ts";
@@ -16,7 +16,7 @@ export function startWithLauncher(artefact: URL, surroundings: Surroundings, eve
   const socket = new Socket({fd: 3, readable: true, writable: true});
   const channel = openChannel<LauncherMessage, EnclaveMessage>(socket, (message) => {
     receive(message).catch((error: unknown) => {
-      events(internalError(error));
+      events(startRefusal(error));
       const code = error instanceof EnclaveError ? error.code : "";
       channel.send({kind: "failed", code, message: error instanceof Error ? error.message : "unknown"});
     });

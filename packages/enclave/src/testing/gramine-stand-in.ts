@@ -8,8 +8,7 @@ import {pathToFileURL} from "node:url";
 import {evidenceParts, restoreSimulatedMachine} from "@tf-trusted/attestation";
 import {parseHex} from "@tf-trusted/core";
 import {startEnclave} from "../enclave.ts";
-import {EnclaveError} from "../enclave-error.ts";
-import type {EnclaveEvent} from "../events.ts";
+import {type EnclaveEvent, startRefusal} from "../events.ts";
 import {defaultArtefact} from "../launch/artefact.ts";
 import {parseGramineManifest} from "../measure/gramine-manifest.ts";
 import {measureGramineEnclave} from "../measure/mrenclave.ts";
@@ -41,7 +40,6 @@ try {
   const enclave = await startEnclave({engine, platform, configuration, host, port, events});
   process.on("SIGTERM", () => void enclave.stop().finally(() => process.exit(0)));
 } catch (error) {
-  if (!(error instanceof EnclaveError)) throw error;
-  events({event: "start-refused", code: error.code, message: error.message});
+  events(startRefusal(error));
   process.exit(1);
 }
