@@ -27,6 +27,18 @@ const flags = {
   },
   ...engineFlags,
   ...threadsFlag,
+  "max-batch": {
+    value: "N",
+    parse: wholeNumber(1, 128),
+    help: "run up to N rows of several callers as one, of models proven to treat rows apart",
+    byDefault: "1: never",
+  },
+  "max-delay-ms": {
+    value: "MS",
+    parse: wholeNumber(0, 10_000),
+    help: "how long a call waits for others to be joined with, even where a worker is free",
+    byDefault: "0",
+  },
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
   "collateral-port": {
     value: "PORT",
@@ -52,6 +64,9 @@ export const serveCommand = defineCommand({
   async run(_operands, args, context) {
     const {print, progress, note, json, signal} = context;
     refusePlatform(args.platform ?? "auto");
+    if (args["max-delay-ms"] !== undefined && args["max-batch"] === undefined) {
+      throw new CliError("CLI_USAGE", "--max-delay-ms is how long calls wait to be joined; it needs --max-batch");
+    }
     progress.step("Starting the enclave");
     const {launchSimulated, serveSimulatedCollateral} = await import("@tf-trusted/client");
     const platform = await openSimulatedMachine(args.state, args.tee);
@@ -61,7 +76,11 @@ export const serveCommand = defineCommand({
     const enclave = await launchSimulated({
       platform,
       carryCollateral: service === undefined,
-      ...launchWishes(args.engine, args.threads),
+      ...launchWishes(args.engine, {
+        threads: args.threads,
+        maxBatch: args["max-batch"],
+        maxDelayMs: args["max-delay-ms"],
+      }),
       host: args.host ?? "127.0.0.1",
       port: args.port ?? defaultPort,
       restart: true,
