@@ -25,6 +25,7 @@ const throughput: ThroughputMeasurement[] = [
     against: "engine",
     rounds: 5,
     milliseconds: 2000,
+    maxBatch: 8,
   }),
   await measureThroughput(await digitsWorkload(), {
     callers: 32,
@@ -32,6 +33,7 @@ const throughput: ThroughputMeasurement[] = [
     against: "grpc",
     rounds: 7,
     milliseconds: 1000,
+    maxBatch: 32,
   }),
 ];
 
@@ -51,12 +53,18 @@ if (values.json) {
   );
 } else {
   for (const result of results) console.log(table(result));
-  for (const {name, callers, workers, against, session, reference, ratio} of throughput) {
+  for (const {name, callers, workers, against, session, reference, ratio, joined} of throughput) {
     const beside = against === "engine" ? `the engine alone on ${workers} workers` : "a bare gRPC echo";
     console.log(
       `${name}, ${callers} callers, ${workers} workers: ${session.toFixed(1)} calls/s, ${beside} ${reference.toFixed(1)}: ` +
         `${ratio.toFixed(2)}`,
     );
+    if (joined !== undefined) {
+      console.log(
+        `  the same with calls joined up to ${joined.maxBatch} rows: ${joined.session.toFixed(1)} calls/s: ` +
+          `${joined.ratio.toFixed(2)} of the former`,
+      );
+    }
   }
   const ms = ({p50, p90, p99}: Percentiles) => `p50 ${p50.toFixed(2)}, p90 ${p90.toFixed(2)}, p99 ${p99.toFixed(2)} ms`;
   console.log(

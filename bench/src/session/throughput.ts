@@ -18,6 +18,8 @@ export interface ThroughputMeasurement {
   readonly reference: number;
   /** session / reference, round by round: median. */
   readonly ratio: number;
+  /** Where calls are joined: the same callers of a model that does so, beside `session`. */
+  readonly joined?: {readonly maxBatch: number; readonly session: number; readonly ratio: number};
 }
 
 export interface ThroughputOptions {
@@ -28,11 +30,13 @@ export interface ThroughputOptions {
   readonly rounds: number;
   /** Of each half of a round. */
   readonly milliseconds: number;
+  /** Measures also a model whose calls are joined up to so many rows. */
+  readonly maxBatch?: number;
 }
 
 export async function measureThroughput(
   workload: Workload,
-  {callers, workers, against, rounds, milliseconds}: ThroughputOptions,
+  {callers, workers, against, rounds, milliseconds, maxBatch}: ThroughputOptions,
 ): Promise<ThroughputMeasurement> {
   const server = await launchSimulated({configuration: {workers}});
   const enclave = await connect({address: server.address, policy: server.policy});
@@ -43,14 +47,22 @@ export async function measureThroughput(
     against === "engine"
       ? await startEngines(workload, workers)
       : await startGrpcEcho(workload.values.byteLength, outputBytes, callers);
+  const joining = maxBatch === undefined ? undefined : await enclave.load(workload.model, {name: "joined", maxBatch});
   const session = () => callsASecond(callers, milliseconds, () => model.predict(inputs));
+  const joinedSession = async () =>
+    joining === undefined ? Number.NaN : await callsASecond(callers, milliseconds, () => joining.predict(inputs));
   try {
     // All workers are loaded and warm.
     await session();
+    await joinedSession();
     await reference.callsASecond(milliseconds);
-    const samples: {readonly session: number; readonly reference: number}[] = [];
+    const samples: {readonly session: number; readonly reference: number; readonly joined: number}[] = [];
     for (let round = 0; round < rounds; round++) {
-      samples.push({session: await session(), reference: await reference.callsASecond(milliseconds)});
+      samples.push({
+        session: await session(),
+        reference: await reference.callsASecond(milliseconds),
+        joined: await joinedSession(),
+      });
     }
     return {
       name: workload.name,
@@ -60,6 +72,13 @@ export async function measureThroughput(
       session: median(samples.map((sample) => sample.session)),
       reference: median(samples.map((sample) => sample.reference)),
       ratio: median(samples.map((sample) => sample.session / sample.reference)),
+      ...(maxBatch !== undefined && {
+        joined: {
+          maxBatch,
+          session: median(samples.map((sample) => sample.joined)),
+          ratio: median(samples.map((sample) => sample.joined / sample.session)),
+        },
+      }),
     };
   } finally {
     reference.close();

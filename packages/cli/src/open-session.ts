@@ -23,9 +23,17 @@ export interface SessionWishes {
   readonly threads?: number | undefined;
 }
 
-/** Engine and threads as a launch takes them. */
-export function launchWishes(engine: EngineChoice = "auto", threads?: number) {
-  return {engine, ...(threads !== undefined && {configuration: {modelThreads: threads}})};
+/** Engine, threads and batches as a launch takes them. */
+export function launchWishes(
+  engine: EngineChoice = "auto",
+  {threads, maxBatch, maxDelayMs}: {readonly [wish in "threads" | "maxBatch" | "maxDelayMs"]?: number | undefined} = {},
+) {
+  const configuration = {
+    ...(threads !== undefined && {modelThreads: threads}),
+    ...(maxBatch !== undefined && {maxBatch}),
+    ...(maxDelayMs !== undefined && {maxDelayMs}),
+  };
+  return {engine, configuration};
 }
 
 /**
@@ -47,7 +55,7 @@ export async function openSession(
     return {connection, memoryBytes: async () => undefined, close: () => connection.close()};
   }
   progress.step("Starting a simulated enclave");
-  const enclave = await launchSimulated(launchWishes(engine, threads));
+  const enclave = await launchSimulated(launchWishes(engine, {threads}));
   try {
     signal.throwIfAborted();
     progress.step("Verifying the enclave");

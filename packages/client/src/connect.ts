@@ -56,6 +56,13 @@ export interface LoadOptions extends CallOptions {
   readonly name: string;
   /** Cores that a call may use, where the enclave's engine can; default: 1. */
   readonly threads?: number;
+  /**
+   * Rows up to which calls of several callers are joined and run as one; 1: never; default: as the enclave is configured.
+   * Refused with `MODEL_BATCH` for models that aren't proven to treat the rows of a batch apart.
+   */
+  readonly maxBatch?: number;
+  /** Milliseconds that a call waits for others to be joined with; only beside `maxBatch`; default: 0. */
+  readonly maxDelayMs?: number;
 }
 
 export interface EnclaveConnection {
@@ -135,11 +142,11 @@ class Connection implements EnclaveConnection {
 
   async load(
     source: Uint8Array | Pick<ConvertResult, "model">,
-    {name, threads = 0, ...options}: LoadOptions,
+    {name, threads = 0, maxBatch = 0, maxDelayMs = 0, ...options}: LoadOptions,
   ): Promise<Model & ModelDescription> {
     const file = source instanceof Uint8Array ? source : source.model;
     const sha256 = Uint8Array.from(createHash("sha256").update(file).digest());
-    const start = {name, threads, size: BigInt(file.length), sha256};
+    const start = {name, threads, maxBatch, maxDelayMs, size: BigInt(file.length), sha256};
     const {model} = await this.#call(options, ({models}, call) =>
       models.uploadModel(uploadMessages(start, file), call),
     );
@@ -285,11 +292,13 @@ function descriptionFrom(model: ModelMessage | undefined): ModelDescription {
   if (model?.summary === undefined) throw new ClientError("PROTOCOL", "the answer has no model, expected one");
   return {
     ...summaryFrom(model.summary),
-    signatures: model.signatures.map(({name, inputs, outputs, stateful}) => ({
+    signatures: model.signatures.map(({name, inputs, outputs, stateful, maxBatch, batchingRefused}) => ({
       name,
       inputs: inputs.map(tensorFrom),
       outputs: outputs.map(tensorFrom),
       stateful,
+      ...(maxBatch > 0 && {maxBatch}),
+      ...(batchingRefused !== "" && {batchingRefused}),
     })),
     ...(model.figures && {figures: figuresFrom(model.figures)}),
   };

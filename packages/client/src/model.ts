@@ -19,6 +19,10 @@ export interface ModelSignature {
   readonly outputs: readonly ModelTensor[];
   /** Whether the graph keeps state from call to call. */
   readonly stateful: boolean;
+  /** Rows up to which calls of several callers are joined; absent where they aren't. */
+  readonly maxBatch?: number;
+  /** Why they aren't, where that was asked for. */
+  readonly batchingRefused?: string;
 }
 
 export interface ModelSummary {

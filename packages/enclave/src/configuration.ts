@@ -33,6 +33,10 @@ export interface EnclaveConfiguration {
   readonly maxDeadlineMs: number;
   /** Threads of each model, where the engine has threads. */
   readonly modelThreads: number;
+  /** Rows up to which calls of a model are joined and run as one, where it is proven to treat rows apart; 1: never. */
+  readonly maxBatch: number;
+  /** Milliseconds that a call waits for others to be joined with, even where a worker is free. */
+  readonly maxDelayMs: number;
 }
 
 export const defaultConfiguration: EnclaveConfiguration = {
@@ -51,14 +55,19 @@ export const defaultConfiguration: EnclaveConfiguration = {
   quotesPerSecond: 50,
   maxDeadlineMs: 600_000,
   modelThreads: 1,
+  maxBatch: 1,
+  maxDelayMs: 0,
 };
 
-const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {
+/** The most that a member may be, where that is less than 2^40. */
+export const ceilings: Partial<Record<keyof EnclaveConfiguration, number>> = {
   sessionMs: maxSessionMs,
   workers: 1024,
   modelThreads: 64,
+  maxBatch: 128,
+  maxDelayMs: 10_000,
 };
-const floors: Partial<Record<keyof EnclaveConfiguration, number>> = {workers: 0};
+const floors: Partial<Record<keyof EnclaveConfiguration, number>> = {workers: 0, maxDelayMs: 0};
 
 /** Fills in defaults. Throws `CONFIGURATION` for unknown members and for values that aren't whole numbers in their range. */
 export function parseConfiguration(given: Readonly<Record<string, unknown>>): EnclaveConfiguration {

@@ -54,6 +54,10 @@ export const enclaveErrors = {
     when: "A call names no signature, or one that the model hasn't.",
     todo: "Name one of the signatures that the message lists.",
   },
+  MODEL_BATCH: {
+    when: "Batches were asked for, of a model whose rows aren't proven to be computed apart, or larger than is allowed.",
+    todo: "The message names the operator or tensor. Load the model without, or with the batch as the only open dimension, the first.",
+  },
   MODEL_BUDGET: {
     when: "There is no room for another model in the enclave's memory.",
     todo: "Delete a model, or start the enclave with a larger budget.",

@@ -17,6 +17,7 @@ import {
   type TfliteType,
   tensorBytes,
 } from "@tf-trusted/tflite";
+import {batchingOf} from "./batching.ts";
 import {elementTypes} from "./element-types.ts";
 import type {Limits, Signature, TensorSpec} from "./engine.ts";
 import {LitertError, type LitertErrorCode} from "./litert-error.ts";
@@ -67,7 +68,7 @@ export function admitParsed(model: TfliteModel, fileBytes: number, limits: Limit
   checkCounts(model, limits);
   const places = findPlaces(model);
   const stateful = keepsState(model);
-  const signatures = places.map(({key, subgraph, inputs, outputs}, index) => {
+  const described = places.map(({key, subgraph, inputs, outputs}, index) => {
     const {tensors} = model.subgraphs[subgraph]!;
     const named = model.signatures[index];
     const names = (side: "inputs" | "outputs", indices: readonly number[]) =>
@@ -88,6 +89,10 @@ export function admitParsed(model: TfliteModel, fileBytes: number, limits: Limit
       stateful,
     };
   });
+  const signatures =
+    limits.maxBatch > 1
+      ? described.map((each, at) => ({...each, batching: batchingOf(model, each, places[at]!, limits.maxBatch)}))
+      : described;
   return {engine, model, fileBytes, signatures, places};
 }
 

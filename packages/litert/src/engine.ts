@@ -18,7 +18,12 @@ export interface Signature {
   readonly outputs: readonly TensorSpec[];
   /** Whether the graph keeps state from call to call (resource variables, stateful RNN kernels). */
   readonly stateful: boolean;
+  /** Where it was asked for (`Limits.maxBatch`): whether calls may be joined along the first dimension of all tensors. */
+  readonly batching?: Batching;
 }
+
+/** Up to how many rows a batch of joined calls gives what they give apart; or why it may not. */
+export type Batching = {readonly maxRows: number} | {readonly refused: string};
 
 /** Bounds on what a model may claim; each has a default in `limits.ts`. */
 export interface Limits {
@@ -30,6 +35,8 @@ export interface Limits {
   readonly maxSubgraphs: number;
   /** Shapes kept compiled at once per model. */
   readonly maxCompiled: number;
+  /** Rows up to which it is to be proven that calls may be joined; 1 asks for nothing. */
+  readonly maxBatch: number;
 }
 
 export interface LoadOptions {

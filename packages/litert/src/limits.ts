@@ -25,6 +25,7 @@ export const defaultLimits: Limits = {
   maxOperators: 100_000,
   maxSubgraphs: 1_000,
   maxCompiled: 8,
+  maxBatch: 1,
 };
 
 /** Milliseconds that `load` may take, if the caller says nothing: reading and compiling a hostile file may never end. */

@@ -36,6 +36,7 @@ const rows: readonly (readonly [prefix: string, grpc: GrpcCodeName])[] = [
   // Models (enclave).
   ["MODEL_UNKNOWN", "NOT_FOUND"],
   ["MODEL_NAME", "INVALID_ARGUMENT"],
+  ["MODEL_BATCH", "FAILED_PRECONDITION"],
   ["MODEL_BUDGET", "RESOURCE_EXHAUSTED"],
   ["MODEL_BUSY", "RESOURCE_EXHAUSTED"],
   ["MODEL_SIGNATURE", "INVALID_ARGUMENT"],

@@ -17,6 +17,7 @@ export {type Arity, arityOf} from "./operators/arity.ts";
 export {checkKernels, type KernelRow, kernelRow} from "./operators/kernels.ts";
 export {type OperatorNode, operatorNode, operatorVersion} from "./operators/versions.ts";
 export {readModel} from "./read-model.ts";
+export {type BatchedSignature, mixesRows} from "./rows/independent-rows.ts";
 export {defaultOptions, optionsTableOf} from "./schema/schema.ts";
 export {claimedShapes, shapesMetadata} from "./shapes/formulas.ts";
 export {

@@ -44,6 +44,11 @@ export function digitsModel(): Promise<Uint8Array> {
   return converted;
 }
 
+/** The same for one image a call only. */
+export async function fixedDigitsModel(): Promise<Uint8Array> {
+  return (await convert(readFileSync(digits), {inputs: [{name: "image", shape: [1, 8, 8, 1]}]})).model;
+}
+
 export function images(batch: number): {readonly image: Tensor} {
   const pixels = Float32Array.from({length: batch * 64}, (_, i) => (i % 17) / 16);
   return {image: Tensor.from(pixels, {shape: [batch, 8, 8, 1]})};

@@ -31,6 +31,18 @@ const flags = {
   },
   ...engineFlags,
   ...threadsFlag,
+  "max-batch": {
+    value: "N",
+    parse: wholeNumber(1, 128),
+    help: "run up to N rows of several callers as one, of models proven to treat rows apart",
+    byDefault: "1: never",
+  },
+  "max-delay-ms": {
+    value: "MS",
+    parse: wholeNumber(0, 10_000),
+    help: "how long a call waits for others to be joined with, even where a worker is free",
+    byDefault: "0",
+  },
   state: {value: "DIR", help: "keep the simulated root there, so that policies outlive a restart"},
   "collateral-port": {
     value: "PORT",
@@ -49,7 +61,13 @@ const belongsTo = {
   gramine: ["manifest"],
 } as const satisfies Readonly<Record<string, readonly (keyof ServeFlags)[]>>;
 /** What the manifest fixes, so that it is measured. */
-const fixedByManifest = ["host", "port", "threads"] as const satisfies readonly (keyof ServeFlags)[];
+const fixedByManifest = [
+  "host",
+  "port",
+  "threads",
+  "max-batch",
+  "max-delay-ms",
+] as const satisfies readonly (keyof ServeFlags)[];
 
 export const serveCommand = defineCommand({
   name: "serve",
@@ -65,6 +83,9 @@ export const serveCommand = defineCommand({
     {line: "serve > policy.json", what: "a new simulated root each time"},
   ],
   async run(_operands, args, context) {
+    if (args["max-delay-ms"] !== undefined && args["max-batch"] === undefined) {
+      throw new CliError("CLI_USAGE", "--max-delay-ms is how long calls wait to be joined; it needs --max-batch");
+    }
     const {platform, reason} = await choosePlatform(args.platform ?? "auto");
     for (const [kind, names] of Object.entries(belongsTo)) if (kind !== platform) refuse(args, names, `for ${kind}`);
     if (platform === "simulated") {

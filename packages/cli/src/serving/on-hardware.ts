@@ -59,7 +59,11 @@ async function startInGuest(platform: GuestKind, args: ServeFlags, {note}: Conte
   const {launchEnclave} = await import("@tf-trusted/enclave");
   const enclave = await launchEnclave({
     platform,
-    ...launchWishes(args.engine, args.threads),
+    ...launchWishes(args.engine, {
+      threads: args.threads,
+      maxBatch: args["max-batch"],
+      maxDelayMs: args["max-delay-ms"],
+    }),
     host: args.host ?? "127.0.0.1",
     port: args.port ?? defaultPort,
     restart: true,

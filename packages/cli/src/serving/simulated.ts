@@ -23,7 +23,11 @@ export async function serveSimulated(args: ServeFlags, reason: string | undefine
   const enclave = await launchSimulated({
     platform,
     carryCollateral: service === undefined,
-    ...launchWishes(args.engine, args.threads),
+    ...launchWishes(args.engine, {
+      threads: args.threads,
+      maxBatch: args["max-batch"],
+      maxDelayMs: args["max-delay-ms"],
+    }),
     host: args.host ?? "127.0.0.1",
     port: args.port ?? defaultPort,
     restart: true,

@@ -73,7 +73,7 @@ export class ModelRegistry {
   }
 
   /**
-   * Receives, checks, loads, and then replaces. Throws `UPLOAD_…`, `MODEL_NAME`, `MODEL_BUDGET`, and `LitertError` for
+   * Receives, checks, loads, and then replaces. Throws `UPLOAD_…`, `MODEL_NAME`, `MODEL_BUDGET`, `MODEL_BATCH`, and `LitertError` for
    * files that the engine doesn't admit; the model of that name stays as it was.
    */
   async upload(messages: AsyncIterable<UploadModelRequest>, signal: AbortSignal): Promise<ModelInfo> {
@@ -82,6 +82,7 @@ export class ModelRegistry {
     const first = await iterator.next();
     const start = parseStart(first.done ? undefined : first.value, Math.min(maxModelBytes, this.#engineLimit));
     const {name, size, sha256, threads} = start;
+    const batches = start.maxBatch > 0 ? start : this.#configuration;
     if (this.#usedBytes + size > modelBudgetBytes) {
       throw new EnclaveError(
         "MODEL_BUDGET",
@@ -96,7 +97,10 @@ export class ModelRegistry {
     this.#uploads++;
     try {
       const file = await receiveChunks(start, iterator);
-      const pool = await this.#scheduler.load(file, {signal, threads: threads || this.#configuration.modelThreads});
+      const {maxBatch, maxDelayMs} = batches;
+      const wishes = {threads: threads || this.#configuration.modelThreads, maxBatch, maxDelayMs};
+      const pool = await this.#scheduler.load(file, {signal, ...wishes});
+      if (start.maxBatch > 1) await this.#checkBatching(pool);
       const info = {name, size, sha256: Uint8Array.from(sha256), signatures: pool.signatures};
       const previous = this.#entries.get(name);
       this.#entries.set(name, {info, pool, calls: 0, retired: false});
@@ -133,6 +137,16 @@ export class ModelRegistry {
       entry.calls--;
       if (entry.retired && entry.calls === 0) await this.#close(entry);
     }
+  }
+
+  /** Who asks for batches is told where there can be none; who has the enclave's default gets calls one by one. */
+  async #checkBatching(pool: ModelPool): Promise<void> {
+    const refusals = pool.signatures.flatMap(({name, batching}) =>
+      batching !== undefined && "refused" in batching ? [`"${name}": ${batching.refused}`] : [],
+    );
+    if (refusals.length < pool.signatures.length) return;
+    await this.#scheduler.close(pool);
+    throw new EnclaveError("MODEL_BATCH", `calls can't be joined: ${refusals.join("; ")}`, {details: {refusals}});
   }
 
   get #engineLimit(): number {

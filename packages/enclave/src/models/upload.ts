@@ -2,6 +2,7 @@
 import {createHash} from "node:crypto";
 import {encodeHex, equalBytes} from "@tf-trusted/core";
 import type {UploadModelRequest} from "@tf-trusted/protocol";
+import {ceilings} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
 
 /** What an upload declares. */
@@ -11,16 +12,20 @@ export interface UploadStart {
   readonly sha256: Uint8Array;
   /** Cores for a call; 0 where the caller says nothing. */
   readonly threads: number;
+  /** Rows of calls that are joined; 0 where the caller says nothing. */
+  readonly maxBatch: number;
+  /** Milliseconds that a call waits for others; only beside `maxBatch`. */
+  readonly maxDelayMs: number;
 }
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** The first message. Throws `UPLOAD_ORDER`, `MODEL_NAME`, `UPLOAD_SIZE`, `UPLOAD_DIGEST`. */
+/** The first message. Throws `UPLOAD_ORDER`, `MODEL_NAME`, `UPLOAD_SIZE`, `UPLOAD_DIGEST`, `MODEL_BATCH`. */
 export function parseStart(message: UploadModelRequest | undefined, maxBytes: number): UploadStart {
   if (message?.part.case !== "start") {
     throw new EnclaveError("UPLOAD_ORDER", `found ${message?.part.case ?? "nothing"}, expected start first`);
   }
-  const {name, size, sha256, threads} = message.part.value;
+  const {name, size, sha256, threads, maxBatch, maxDelayMs} = message.part.value;
   checkModelName(name);
   if (size < 1n || size > BigInt(maxBytes)) {
     throw new EnclaveError("UPLOAD_SIZE", `the declared size is ${size} bytes, expected 1 to ${maxBytes}`);
@@ -28,7 +33,13 @@ export function parseStart(message: UploadModelRequest | undefined, maxBytes: nu
   if (sha256.length !== 32) {
     throw new EnclaveError("UPLOAD_DIGEST", `the declared SHA-256 has ${sha256.length} bytes, expected 32`);
   }
-  return {name, size: Number(size), sha256, threads};
+  if (maxBatch > ceilings.maxBatch! || maxDelayMs > ceilings.maxDelayMs!) {
+    throw new EnclaveError(
+      "MODEL_BATCH",
+      `found batches of ${maxBatch} rows and ${maxDelayMs} ms, expected up to ${ceilings.maxBatch} and ${ceilings.maxDelayMs}`,
+    );
+  }
+  return {name, size: Number(size), sha256, threads, maxBatch, maxDelayMs};
 }
 
 /** Throws `MODEL_NAME`. */

@@ -121,8 +121,14 @@ function describedMessage({figures, ...info}: ReturnType<ModelRegistry["describe
   return {...modelMessage(info), figures: create(Model_FiguresSchema, message)};
 }
 
-function signatureMessage({name, inputs, outputs, stateful}: Signature): SignatureMessage {
-  return create(SignatureSchema, {name, inputs: inputs.map(specMessage), outputs: outputs.map(specMessage), stateful});
+function signatureMessage({name, inputs, outputs, stateful, batching}: Signature): SignatureMessage {
+  return create(SignatureSchema, {
+    name,
+    inputs: inputs.map(specMessage),
+    outputs: outputs.map(specMessage),
+    stateful,
+    ...(batching && ("refused" in batching ? {batchingRefused: batching.refused} : {maxBatch: batching.maxRows})),
+  });
 }
 
 function specMessage({name, dtype, shape, quantization}: TensorSpec): TensorSpecMessage {

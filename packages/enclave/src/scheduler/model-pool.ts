@@ -2,27 +2,22 @@
  * A model's workers: as many as its calls need and cores allow, each a copy that the engine loaded from the one copy of the
  * file. None at all while the model is unloaded from memory; the file stays, so that it can be loaded again.
  */
-import type {Engine, LoadedModel, RunResult, Signature} from "@tf-trusted/litert";
-import type {Tensor} from "@tf-trusted/tensor";
-
-/** A call that waits for a worker. */
-export interface WaitingCall {
-  readonly signature: string;
-  readonly inputs: Readonly<Record<string, Tensor>>;
-  /** `performance.now()` at which it is over. */
-  readonly endsAt: number;
-  readonly signal: AbortSignal | undefined;
-  readonly resolve: (result: RunResult) => void;
-  readonly reject: (error: unknown) => void;
-  /** Called when its turn comes: from then on the engine keeps its bounds. */
-  readonly started?: () => void;
-}
+import type {Engine, LoadedModel, Signature} from "@tf-trusted/litert";
+import type {WaitingCall} from "./waiting-call.ts";
 
 export interface PoolWorker {
   readonly model: LoadedModel;
   busy: boolean;
   /** `performance.now()` of its last answer. */
   usedAt: number;
+}
+
+export interface PoolOptions {
+  readonly threads: number;
+  readonly maxWorkers: number;
+  /** 1: calls aren't joined. */
+  readonly maxRows: number;
+  readonly maxDelayMs: number;
 }
 
 /** What callers are told of a model's life in memory. */
@@ -45,6 +40,12 @@ export class ModelPool {
   readonly threads: number;
   /** Calls depend on those before: one worker, which is never unloaded. */
   readonly stateful: boolean;
+  /** How long a call waits for others to be joined with, once a worker is free. */
+  readonly maxDelayMs: number;
+  /** Rows of joined calls at most; less than the signatures allow once a batch didn't fit into memory. */
+  maxRows: number;
+  /** Until the first call that waits for others needn't any longer. */
+  delay: NodeJS.Timeout | undefined;
   readonly file: Uint8Array;
   readonly workers: PoolWorker[];
   readonly waiting: WaitingCall[] = [];
@@ -62,8 +63,15 @@ export class ModelPool {
   engineMs = 0;
 
   /** `file` is shared with the workers and is overwritten at the end. */
-  constructor(engine: Engine, file: Uint8Array, first: LoadedModel, threads: number, maxWorkers: number) {
+  constructor(
+    engine: Engine,
+    file: Uint8Array,
+    first: LoadedModel,
+    {threads, maxWorkers, maxRows, maxDelayMs}: PoolOptions,
+  ) {
     this.#engine = engine;
+    this.maxRows = maxRows;
+    this.maxDelayMs = maxDelayMs;
     this.file = file;
     this.signatures = first.signatures;
     this.threads = threads;
@@ -105,6 +113,7 @@ export class ModelPool {
 
   async close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.delay);
     await Promise.all(this.workers.splice(0).map(({model}) => model.close()));
     this.file.fill(0);
   }
