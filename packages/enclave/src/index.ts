@@ -58,7 +58,7 @@ export {measureTdxLaunch} from "./measure/tdx-launch.ts";
 export {type DetectOptions, detectPlatform} from "./platforms/detect.ts";
 export {type DeviceFiles, systemFiles} from "./platforms/device-files.ts";
 export type {GuestKind} from "./platforms/guest.ts";
-export type {Platform, PlatformCapabilities, PlatformKind} from "./platforms/platform.ts";
+export {mayStartProcesses, type Platform, type PlatformCapabilities, type PlatformKind} from "./platforms/platform.ts";
 export {expectedRtmr3} from "./platforms/tdx-rtmr.ts";
 export {makeTlsIdentity, type TlsIdentity} from "./session/tls-identity.ts";
 export {softwareVersion} from "./software-version.ts";

@@ -27,6 +27,11 @@ export function startCli(words: readonly string[], cwd: string, env: Readonly<Re
   return started(process.execPath, [mainScript, ...words], cwd, env);
 }
 
+/** Starts the command of another installation. */
+export function startScript(script: string, words: readonly string[], cwd: string): Started {
+  return started(process.execPath, [script, ...words], cwd, {});
+}
+
 /** Runs `tf-trusted` to its end. */
 export function runCli(
   words: readonly string[],

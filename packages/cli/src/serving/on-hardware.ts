@@ -11,12 +11,17 @@ type HardwarePlatform = GuestKind | "gramine";
 /** What `policy init --tee` calls them. */
 const tees = {gramine: "sgx", tdx: "tdx", snp: "snp"} as const satisfies Readonly<Record<HardwarePlatform, string>>;
 
+const noRtmr3 =
+  "not extended: this kernel gives no access (Linux 6.16 does); the quote doesn't name the enclave's files";
+
 interface Running {
   readonly address: string;
   readonly engine: string;
   /** Why it isn't the faster one. */
   readonly reason?: string | undefined;
   readonly measurement: string;
+  /** Of TDX: the register that names the enclave's files; `undefined` where the kernel gives no access to it. */
+  readonly rtmr3?: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -29,16 +34,20 @@ export async function serveOnHardware(platform: HardwarePlatform, args: ServeFla
     : startInGuest(platform, args, context));
   try {
     signal.throwIfAborted();
-    const {address, engine, reason, measurement} = enclave;
+    const {address, engine, reason, measurement, rtmr3} = enclave;
     const tee = tees[platform];
     if (json) {
-      await print({json: {address, platform, tee, engine, measurement}, text: () => ""});
+      await print({
+        json: {address, platform, tee, engine, measurement, ...(platform === "tdx" && {rtmr3: rtmr3 ?? null})},
+        text: () => "",
+      });
     } else {
       note(
         [
           `${style.green("●")} listening on ${style.bold(address)}`,
           `  platform     ${platform}`,
           `  measurement  ${measurement}`,
+          ...(platform === "tdx" ? [`  rtmr3        ${rtmr3 ?? style.yellow(noRtmr3)}`] : []),
           `  engine       ${engine}${reason === undefined ? "" : style.dim(` (${reason})`)}`,
           `  policy       tf-trusted policy init --tee ${tee} --measurement DIGEST: from \`enclave measure\`, not from here`,
           `  verify       tf-trusted attest ${address} --policy policy.json`,
@@ -70,13 +79,13 @@ async function startInGuest(platform: GuestKind, args: ServeFlags, {note}: Conte
     onExit: ({code, signal: killer}) => note(`The enclave's process ended (${killer ?? code}); starting it again.`),
     ...eventsTo(args, note),
   });
-  const {address, measurement, engine} = enclave;
-  return {address, measurement, engine: engine!.engine, reason: engine!.reason, stop: () => enclave.stop()};
+  const {address, measurement, rtmr3, engine} = enclave;
+  return {address, measurement, rtmr3, engine: engine!.engine, reason: engine!.reason, stop: () => enclave.stop()};
 }
 
 async function startUnderGramine(args: ServeFlags, {note}: Context): Promise<Running> {
-  const {chooseEngine, launchGramine} = await import("@tf-trusted/enclave");
-  const {engine, reason} = chooseEngine(args.engine ?? "auto", {mayStartProcesses: false});
+  const {chooseEngine, launchGramine, mayStartProcesses} = await import("@tf-trusted/enclave");
+  const {engine, reason} = chooseEngine(args.engine ?? "auto", {mayStartProcesses: mayStartProcesses("gramine")});
   const enclave = await launchGramine({
     manifest: args.manifest ?? "tf-trusted.manifest.sgx",
     onExit: ({code, signal: killer}) => note(`The enclave ended (${killer ?? code}).`),

@@ -5,13 +5,13 @@
  */
 import {realpath} from "node:fs/promises";
 import {evidenceFromParts, evidenceParts, type SimulatedMachine} from "@tf-trusted/attestation";
-import {parseHex} from "@tf-trusted/core";
+import {encodeHex, parseHex} from "@tf-trusted/core";
 import {type EnclaveConfiguration, parseConfiguration} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
 import type {EnclaveEvent} from "../events.ts";
 import {systemFiles} from "../platforms/device-files.ts";
 import type {GuestKind} from "../platforms/guest.ts";
-import {extendRtmr3} from "../platforms/tdx-rtmr.ts";
+import {expectedRtmr3, extendRtmr3} from "../platforms/tdx-rtmr.ts";
 import {type ArtefactMeasurement, encodeManifest, measureArtefact} from "./artefact.ts";
 import {type EnclaveExit, type EnclaveProcess, startProcess} from "./enclave-process.ts";
 import {artefactWith, type ChosenEngine, chooseEngine, type EngineChoice} from "./native-artefact.ts";
@@ -50,6 +50,8 @@ export interface LaunchedEnclave {
   readonly engine: ChosenEngine | undefined;
   /** What evidence says, hexadecimal: simulated MRENCLAVE, MRTD or launch digest. */
   readonly measurement: string;
+  /** RTMR3 of a TDX guest, hexadecimal; `undefined` elsewhere, and where the kernel gives no access to it. */
+  readonly rtmr3: string | undefined;
   /** Of the artefact, as the manifest of the build says: what a policy pins in simulation. */
   readonly expectedMeasurement: string;
   /** Files that differ from that manifest; clients that pin its measurement will refuse. */
@@ -78,12 +80,16 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
   let measured: ArtefactMeasurement;
   let running: EnclaveProcess;
   let failures = 0;
+  let rtmr3: string | undefined;
 
   async function start(): Promise<void> {
     measured = await measureArtefact(folder, {node});
     const {measurement, manifest} = measured;
     const guest = typeof platform === "string" ? platform : undefined;
-    if (guest === "tdx") await extendRtmr3(systemFiles, Buffer.from(encodeManifest(manifest)));
+    if (guest === "tdx") {
+      const encoded = Buffer.from(encodeManifest(manifest));
+      rtmr3 = (await extendRtmr3(systemFiles, encoded)) ? encodeHex(expectedRtmr3(encoded)) : undefined;
+    }
     running = await startProcess({
       node,
       folder,
@@ -139,6 +145,9 @@ export async function launchEnclave(options: LaunchOptions): Promise<LaunchedEnc
     },
     get expectedMeasurement() {
       return measured.expected;
+    },
+    get rtmr3() {
+      return rtmr3;
     },
     get altered() {
       return measured.altered;

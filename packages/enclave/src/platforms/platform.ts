@@ -4,6 +4,11 @@ import type {Evidence} from "@tf-trusted/attestation";
 export const platformKinds = ["simulated", "gramine", "tdx", "snp"] as const;
 export type PlatformKind = (typeof platformKinds)[number];
 
+/** Whether the native engine can be isolated in processes of its own: under Gramine each would be another enclave. */
+export function mayStartProcesses(kind: PlatformKind): boolean {
+  return kind !== "gramine";
+}
+
 export interface PlatformCapabilities {
   readonly sealing: boolean;
   readonly monotonicCounter: boolean;

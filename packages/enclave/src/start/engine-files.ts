@@ -11,11 +11,26 @@ import {
   type EngineFiles,
 } from "@tf-trusted/litert";
 import type {EnclaveConfiguration} from "../configuration.ts";
+import {EnclaveError} from "../enclave-error.ts";
+import {mayStartProcesses, type PlatformKind} from "../platforms/platform.ts";
 
-/** The engine whose files this artefact has: which one that is was measured, nobody chooses it now. */
-export async function openEngine(artefact: URL, {modelThreads}: EnclaveConfiguration): Promise<Engine> {
+/**
+ * The engine whose files this artefact has: which one that is was measured, nobody chooses it now. Throws `ENGINE_MISSING`
+ * for the native one where the platform has no child processes.
+ */
+export async function openEngine(
+  artefact: URL,
+  {modelThreads}: EnclaveConfiguration,
+  platform: PlatformKind,
+): Promise<Engine> {
   const native = artefactNativeFiles(fileURLToPath(artefact));
-  if (existsSync(native.entry)) return createNativeEngine({files: native, threads: modelThreads});
+  if (existsSync(native.entry)) {
+    if (mayStartProcesses(platform)) return createNativeEngine({files: native, threads: modelThreads});
+    throw new EnclaveError(
+      "ENGINE_MISSING",
+      `this artefact has the native engine, which needs child processes, and ${platform} forbids them; expected that of wasm`,
+    );
+  }
   return createWasmEngine({files: await filesInMemory(artefact)});
 }
 

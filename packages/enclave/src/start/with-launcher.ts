@@ -5,6 +5,7 @@ import {type RunningEnclave, startEnclave} from "../enclave.ts";
 import {EnclaveError} from "../enclave-error.ts";
 import {type EventSink, startRefusal} from "../events.ts";
 import {type EnclaveMessage, type LauncherMessage, openChannel} from "../platforms/control-channel.ts";
+import type {DeviceFiles} from "../platforms/device-files.ts";
 import type {GuestKind} from "../platforms/guest.ts";
 import {openPlatform} from "../platforms/open-platform.ts";
 import type {Platform} from "../platforms/platform.ts";
@@ -12,7 +13,12 @@ import {type SimulatedPlatformClient, simulatedPlatform} from "../platforms/simu
 import type {Surroundings} from "../platforms/surroundings.ts";
 import {openEngine} from "./engine-files.ts";
 
-export function startWithLauncher(artefact: URL, surroundings: Surroundings, events: EventSink): void {
+export function startWithLauncher(
+  artefact: URL,
+  surroundings: Surroundings,
+  files: DeviceFiles,
+  events: EventSink,
+): void {
   const socket = new Socket({fd: 3, readable: true, writable: true});
   const channel = openChannel<LauncherMessage, EnclaveMessage>(socket, (message) => {
     receive(message).catch((error: unknown) => {
@@ -29,7 +35,7 @@ export function startWithLauncher(artefact: URL, surroundings: Surroundings, eve
   socket.on("error", () => process.exit(1));
 
   async function open(kind: "simulated" | GuestKind, measurement: string): Promise<Platform> {
-    if (kind !== "simulated") return openPlatform(kind, surroundings);
+    if (kind !== "simulated") return openPlatform(kind, surroundings, files);
     simulated = simulatedPlatform(channel, measurement);
     return simulated;
   }
@@ -40,7 +46,7 @@ export function startWithLauncher(artefact: URL, surroundings: Surroundings, eve
         const {host, port} = message;
         const platform = await open(message.platform, message.measurement);
         const configuration = parseConfiguration(message.configuration);
-        const engine = await openEngine(artefact, configuration);
+        const engine = await openEngine(artefact, configuration, platform.kind);
         enclave = await startEnclave({engine, platform, configuration, host, port, events});
         channel.send({kind: "ready", port: enclave.port, measurement: platform.measurement()});
         break;

@@ -36,7 +36,7 @@ const device = fakeAttestationDevice(
 try {
   const {platform: kind, host, port, configuration} = parseStartArguments(argv.slice(entry + 1))!;
   const platform = await openPlatform(kind, {flags: argv.slice(1, entry), environment: {}}, device);
-  const engine = await openEngine(pathToFileURL(`${defaultArtefact}/`), configuration);
+  const engine = await openEngine(pathToFileURL(`${defaultArtefact}/`), configuration, platform.kind);
   const enclave = await startEnclave({engine, platform, configuration, host, port, events});
   process.on("SIGTERM", () => void enclave.stop().finally(() => process.exit(0)));
 } catch (error) {
