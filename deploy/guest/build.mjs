@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // Makes the initrd of a TDX or SEV-SNP guest, which is its whole file system: `node deploy/guest/build.mjs --output FILE
-// [--busybox FILE]`. In it: Node.js with its libraries, the enclave's artefact, the launcher, a static busybox for /init.
+// [--busybox FILE] [--modules /lib/modules/VERSION]`. In it: Node.js with its libraries, the enclave's artefact, the launcher, a
+// static busybox for /init, and of the kernel's modules the few drivers that a guest needs, where they aren't built in.
 // The same inputs give the same bytes: names are sorted, owners are root, times are zero, nothing of this machine is in it.
 import {spawnSync} from "node:child_process";
 import {once} from "node:events";
 import {createWriteStream} from "node:fs";
 import {readdir, readFile, realpath} from "node:fs/promises";
-import {dirname, join} from "node:path";
+import {basename, dirname, join} from "node:path";
 import {fileURLToPath} from "node:url";
 import {parseArgs} from "node:util";
 import {createGzip} from "node:zlib";
@@ -17,10 +18,23 @@ const {values} = parseArgs({
   options: {
     output: {type: "string"},
     busybox: {type: "string", default: "/bin/busybox"},
+    modules: {type: "string"},
     engine: {type: "string", default: "wasm"},
   },
 });
 if (values.output === undefined) throw new Error("--output FILE: where the initrd goes");
+/** Network, configfs and reports; of names that differ between kernels, both. What no module has is built in, or not there. */
+const drivers = [
+  "virtio_pci",
+  "virtio_net",
+  "configfs",
+  "tsm",
+  "tsm_report",
+  "tdx-guest",
+  "tdx_guest",
+  "sev-guest",
+  "sev_guest",
+];
 const here = dirname(fileURLToPath(import.meta.url));
 const node = findEnclaveNode();
 const {engine} = chooseEngine(values.engine);
@@ -47,6 +61,7 @@ file("bin/node", await readFile(node), 0o755);
 for (const path of librariesOf(node)) file(path.slice(1), await readFile(await realpath(path)), 0o755);
 for (const name of (await readdir(artefact)).sort()) file(`enclave/${name}`, await readFile(join(artefact, name)));
 file("launcher.mjs", await bundledLauncher());
+for (const [name, content] of await driverFiles()) file(`modules/${name}`, content);
 await write(values.output);
 console.log(`${values.output}: ${entries.size} entries, ${engine} engine, artefact ${measurement}`);
 
@@ -63,6 +78,34 @@ async function bundledLauncher() {
     banner: {js: "import{createRequire as r_}from'node:module';const require=r_(import.meta.url);"},
   });
   return Buffer.from(outputFiles[0].contents);
+}
+
+/** Drivers and what they need, and `order`, which lists them as they have to be loaded. */
+async function driverFiles() {
+  if (values.modules === undefined) return [["order", Buffer.alloc(0)]];
+  const lines = (await readFile(join(values.modules, "modules.dep"), "utf8")).trim().split("\n");
+  const needs = new Map(lines.map((line) => line.split(":")).map(([path, rest]) => [path, rest.match(/\S+/g) ?? []]));
+  const paths = new Map([...needs.keys()].map((path) => [basename(path).replace(/\.ko.*$/, ""), path]));
+  const order = new Set();
+  const add = (path) => {
+    // modules.dep lists all that is needed, the nearest first.
+    for (const needed of [...needs.get(path)].reverse()) order.add(needed);
+    order.add(path);
+  };
+  for (const name of drivers) if (paths.has(name)) add(paths.get(name));
+  const nameOf = (path) => basename(path).replace(/\.ko.*$/, ".ko");
+  const listed = Buffer.from([...order].map((path) => `${nameOf(path)}\n`).join(""));
+  const contents = [...order].map(async (path) => [nameOf(path), await unpacked(join(values.modules, path))]);
+  return [["order", listed], ...(await Promise.all(contents))];
+}
+
+/** busybox loads no compressed modules. */
+async function unpacked(path) {
+  const program = {".xz": "xz", ".zst": "zstd", ".gz": "gzip"}[path.slice(path.lastIndexOf("."))];
+  if (program === undefined) return readFile(path);
+  const {status, stdout, stderr} = spawnSync(program, ["-dc", path], {maxBuffer: 2 ** 28});
+  if (status !== 0) throw new Error(`${program} -dc ${path}: ${stderr}`);
+  return stdout;
 }
 
 function librariesOf(program) {

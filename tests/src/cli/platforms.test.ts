@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import {execFile, spawnSync} from "node:child_process";
 import {readFileSync} from "node:fs";
-import {access, chmod, copyFile, readFile, writeFile} from "node:fs/promises";
+import {access, chmod, copyFile, mkdir, readFile, writeFile} from "node:fs/promises";
 import {createServer} from "node:net";
 import {join} from "node:path";
 import {test} from "node:test";
 import {promisify} from "node:util";
-import {gunzipSync} from "node:zlib";
+import {gunzipSync, gzipSync} from "node:zlib";
 import {createSimulatedMachine} from "@tf-trusted/attestation";
 import {serveSimulatedCollateral} from "@tf-trusted/client";
 import {defaultGramineSettings, findEnclaveNode, makeGramineManifest, measureArtefact} from "@tf-trusted/enclave";
@@ -194,17 +194,39 @@ test("deploy/gramine: a manifest that protects, of all files of the enclave, the
 test("deploy/guest: an initrd with the enclave, its Node.js and nothing of this machine, the same for every build", async () => {
   const {folder, remove} = await workFolder();
   try {
+    const modules = join(folder, "modules");
+    await mkdir(join(modules, "kernel"), {recursive: true});
+    for (const name of ["virtio_net", "net_failover", "failover", "tsm", "floppy"])
+      await writeFile(join(modules, `kernel/${name}.ko`), name);
+    await writeFile(join(modules, "kernel/sev-guest.ko.gz"), gzipSync("sev-guest"));
+    const dependencies = [
+      "virtio_net.ko: kernel/net_failover.ko kernel/failover.ko",
+      "net_failover.ko: kernel/failover.ko",
+      "sev-guest.ko.gz: kernel/tsm.ko",
+      ...["failover.ko:", "tsm.ko:", "floppy.ko:"],
+    ];
+    await writeFile(join(modules, "modules.dep"), dependencies.map((line) => `kernel/${line}\n`).join(""));
     const build = (name: string) =>
       promisify(execFile)(
         process.execPath,
-        ["deploy/guest/build.mjs", "--output", join(folder, name), "--busybox", "/bin/true"],
+        ["deploy/guest/build.mjs", "--output", join(folder, name), "--busybox", "/bin/true", "--modules", modules],
         {cwd: repository},
       );
     await Promise.all([build("a"), build("b")]);
     const image = await readFile(join(folder, "a"));
     assert.ok(image.equals(await readFile(join(folder, "b"))));
-    const names = cpioNames(gunzipSync(image));
+    const archive = gunzipSync(image);
+    const names = cpioNames(archive);
     assert.deepEqual(names, [...names].sort());
+    // In the order in which they can be loaded; compressed ones as they are inside.
+    const order = "failover.ko\nnet_failover.ko\nvirtio_net.ko\ntsm.ko\nsev-guest.ko\n";
+    assert.ok(archive.includes(order));
+    assert.deepEqual(
+      names.filter((name) => name.startsWith("modules/")),
+      ["failover.ko", "net_failover.ko", "order", "sev-guest.ko", "tsm.ko", "virtio_net.ko"].map(
+        (name) => `modules/${name}`,
+      ),
+    );
     for (const name of [
       "init",
       "bin/node",
