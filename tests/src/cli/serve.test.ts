@@ -87,12 +87,10 @@ test("wrong use of attest: exit code 2", async () => {
   assert.match(broken.stderr, /^error POLICY_INVALID: /m);
 });
 
-test("serve says that it is a simulation, and refuses platforms that aren't there", async () => {
-  for (const platform of ["gramine", "tdx", "snp"]) {
-    const {code, stderr} = await runCli(["serve", "--platform", platform], folder);
-    assert.equal(code, 2);
-    assert.match(stderr, new RegExp(`^error CLI_PLATFORM: ${platform} is not in this version`, "m"));
-  }
+test("serve says that it is a simulation, and refuses platforms that nobody knows", async () => {
+  const unknown = await runCli(["serve", "--platform", "sgx"], folder);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /^error CLI_USAGE: .*--platform/m);
   const other = startCli(["serve", "--port", "0", "--platform", "simulated"], folder);
   await other.saw(/protects nothing against the owner of this machine[\s\S]*Ctrl-C/);
   other.process.kill("SIGINT");
