@@ -20,6 +20,8 @@ import {
 /** More calls than this at once: the rest is not for lanes. Streams are bounded, and other methods need some too. */
 const maxLanes = 32;
 const path = `/${PredictionService.typeName}/${PredictionService.method.predictStream.name}`;
+/** Of a long message (docs/performance.md, "What was tried"). */
+const partBytes = 150 * 1024;
 const cancelCode = constants.NGHTTP2_CANCEL;
 const endStreamFlag = constants.NGHTTP2_FLAG_END_STREAM;
 
@@ -122,15 +124,30 @@ class Lane {
           const onTime = () => stop(new ConnectError("the deadline is over", Code.DeadlineExceeded));
           timer = setTimeout(onTime, Math.max(0, timeoutMs));
         }
-        this.#stream.cork();
-        for (const piece of pieces) this.#stream.write(piece);
-        this.#stream.uncork();
+        this.#write(pieces);
       });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
       this.#waiting = undefined;
     }
+  }
+
+  /** Small pieces leave together; of a long message the first part is on its way while the rest is encrypted. */
+  #write(pieces: readonly Uint8Array[]): void {
+    const stream = this.#stream;
+    stream.cork();
+    let written = 0;
+    for (const piece of pieces) {
+      for (let at = 0; at < piece.length; at += partBytes) {
+        const part = piece.subarray(at, at + partBytes);
+        stream.write(part);
+        written += part.length;
+        // What comes after waits until this is out.
+        if (written >= partBytes) stream.uncork();
+      }
+    }
+    stream.uncork();
   }
 
   end(): void {
