@@ -21,8 +21,8 @@ const EM_X86_64 = 62;
 const headerBytes = 64;
 const programHeaderBytes = 56;
 const maxSegments = 64;
-/** No loader of an enclave is larger. */
-const maxAddress = 2 ** 32;
+/** No loader of an enclave is larger; every page of it is hashed. */
+const maxAddress = 2 ** 26;
 
 /** Throws `GRAMINE_LAYOUT`. */
 export function readElf(bytes: Uint8Array): ElfImage {
@@ -54,6 +54,13 @@ export function readElf(bytes: Uint8Array): ElfImage {
     if (type !== PT_LOAD) continue;
     if (fileBytes > memoryBytes || fileOffset + fileBytes > bytes.length) {
       throw wrong(`a segment of ${fileBytes} bytes at ${fileOffset}`, "one within the file");
+    }
+    const end = segments.length === 0 ? 0 : segments.at(-1)!.address + segments.at(-1)!.memoryBytes;
+    if (address < end || address + memoryBytes > maxAddress) {
+      throw wrong(
+        `a segment of ${memoryBytes} bytes for address ${address}`,
+        `one after the last, below ${maxAddress}`,
+      );
     }
     segments.push({fileOffset, address, fileBytes, memoryBytes, permissions});
   }

@@ -79,8 +79,6 @@ const permissionFlags = (elf: number) => ((elf >> 2) & 1) | (elf & 2) | ((elf & 
 /** Of bytes hashed a measurement: 1 TiB of address space without EDMM would take an hour. */
 const maxEnclaveBytes = 2n ** 40n;
 const maxFixedBytes = 2n ** 37n;
-/** Gramine's takes less than 2 MiB; each byte is hashed. */
-const maxLoaderBytes = 2 ** 25;
 
 /** Hexadecimal. Throws `GRAMINE_MANIFEST` and `GRAMINE_LAYOUT`. */
 export function measureGramineEnclave({manifest, libpal, version}: GramineEnclaveFiles): string {
@@ -92,13 +90,6 @@ export function measureGramineEnclave({manifest, libpal, version}: GramineEnclav
   const firstPage = Math.min(...elf.segments.map(({address}) => floor(address)));
   if (firstPage !== 0) throw new EnclaveError("GRAMINE_LAYOUT", `libpal.so begins at ${firstPage}, expected 0`);
   const palBytes = Math.max(...elf.segments.map(({address, memoryBytes}) => ceil(address + memoryBytes)));
-  const hashedBytes = elf.segments.reduce((sum, {memoryBytes}) => sum + memoryBytes, 0);
-  if (Math.max(palBytes, hashedBytes) > maxLoaderBytes) {
-    throw new EnclaveError(
-      "GRAMINE_LAYOUT",
-      `libpal.so takes ${Math.max(palBytes, hashedBytes)} bytes of memory, expected ${maxLoaderBytes} at most`,
-    );
-  }
 
   // From the end of the enclave downwards.
   let next = size;
