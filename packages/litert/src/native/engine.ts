@@ -1,9 +1,9 @@
 /** The native engine: LiteRT's C library, in a process a model. `createNativeEngine` → `load` → `run`. */
-import type {Engine, Limits, LoadedModel, LoadOptions} from "../engine.ts";
-import {defaultLimits, defaultLoadDeadlineMs, heapBudgets, nativeMemoryBytes} from "../limits.ts";
+import type {Engine, LoadedModel, LoadOptions} from "../engine.ts";
+import {heapBudgets, nativeMemoryBytes} from "../limits.ts";
 import {LitertError} from "../litert-error.ts";
+import {OpenModels} from "../open-models.ts";
 import {selfTest} from "../self-test.ts";
-import {ServedModel} from "../served-model.ts";
 import {
   installedNativeFiles,
   type NativeFiles,
@@ -54,8 +54,7 @@ class NativeEngine implements Engine {
   readonly #files: NativeFiles;
   readonly #memoryBytes: number;
   readonly #threads: number;
-  readonly #models = new Set<LoadedModel>();
-  #closed = false;
+  readonly #models = new OpenModels();
 
   constructor(files: NativeFiles, {memoryBytes = nativeMemoryBytes, threads = 1}: NativeEngineOptions) {
     this.#files = files;
@@ -64,44 +63,21 @@ class NativeEngine implements Engine {
   }
 
   async load(model: Uint8Array, options: LoadOptions = {}): Promise<LoadedModel> {
-    const {signal, deadlineMs = defaultLoadDeadlineMs, threads = this.#threads} = options;
-    if (this.#closed) throw new LitertError("CANCELLED", "the engine is closed");
-    if (signal?.aborted) throw new LitertError("CANCELLED", "loading was cancelled", {cause: signal.reason});
-    const {maxModelBytes} = this.capabilities;
-    const limits: Limits = {...defaultLimits, maxModelBytes, ...options.limits};
-    // Before the copy: what is refused for its size must not cost memory.
-    if (model.length > limits.maxModelBytes) {
-      throw new LitertError("TOO_LARGE", `the model has ${model.length} bytes; the limit is ${limits.maxModelBytes}`);
-    }
+    const {threads = this.#threads} = options;
     if (!Number.isInteger(threads) || threads < 1 || threads > maxThreads) {
       throw new LitertError("INVALID_INPUT", `found ${threads} threads, expected 1 to ${maxThreads}`);
     }
-    // Kept for a process that has to be started again.
-    const shared = model.buffer instanceof SharedArrayBuffer && model.buffer.byteLength === model.length;
-    const file = shared ? model : Uint8Array.from(model);
-    const start = {files: this.#files, limits, threads, memoryBytes: this.#memoryBytes};
-    let loaded: LoadedModel | undefined;
-    loaded = await ServedModel.load(
-      {
-        startWorker: () => new ModelProcess(start, file),
-        limits,
-        onClose: () => {
-          if (!shared) file.fill(0);
-          if (loaded !== undefined) this.#models.delete(loaded);
-        },
-      },
-      {endsAt: performance.now() + deadlineMs, signal},
+    const {maxModelBytes} = this.capabilities;
+    return this.#models.load(
+      model,
+      options,
+      {maxModelBytes},
+      // The file is kept for a process that has to be started again.
+      (file, limits) => new ModelProcess({files: this.#files, limits, threads, memoryBytes: this.#memoryBytes}, file),
     );
-    this.#models.add(loaded);
-    if (this.#closed) {
-      await loaded.close();
-      throw new LitertError("CANCELLED", "the engine was closed while the model was loading");
-    }
-    return loaded;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.all([...this.#models].map((model) => model.close()));
+  close(): Promise<void> {
+    return this.#models.close();
   }
 }
