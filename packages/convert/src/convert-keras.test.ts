@@ -296,6 +296,8 @@ test("layers of Keras are converted, or refused with their own reason", () => {
         error.message.includes(`${name}, ${why}`),
     );
   }
+  // The same name as a layer of one of Keras' networks, but from elsewhere: it may compute anything.
+  assert.throws(() => convertKerasConfig(sequential(["LayerScale", {}]), weights), /LayerScale, a custom layer/);
   // Of an author who chose the same name.
   const own = {class_name: "Hashing", registered_name: "mine>Hashing", config: {name: "h"}};
   const config = sequential();

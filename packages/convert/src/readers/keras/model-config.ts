@@ -301,7 +301,7 @@ function parseLayer(
   if (operation !== undefined)
     return {name, className, config, calls, firstCall: 0, kind: {type: "operation", operation}};
   const folder = folders.next(className);
-  const row = isCustom(entry) ? undefined : layerRow(className);
+  const row = layerRow(entry);
   const owner: WeightOwner = {path, folder, specs: specsOf(row, {path, className, config}, context), trainable};
   context.owners.push(owner);
   if (row === undefined) {

@@ -1,6 +1,8 @@
 /** The layers of Keras: what each computes, by family. What isn't here is refused by its name. */
+import {isCustom, type JsonObject} from "../config.ts";
 import type {LayerRow, LayerTable} from "../layer.ts";
 import {activationLayers} from "./activation.ts";
+import {applicationLayers} from "./applications.ts";
 import {attentionLayers} from "./attention.ts";
 import {convolutionLayers} from "./convolution.ts";
 import {coreLayers} from "./core.ts";
@@ -31,8 +33,17 @@ const families: Readonly<Record<string, LayerTable>> = {
 
 const rows: ReadonlyMap<string, LayerRow> = new Map(Object.values(families).flatMap((table) => Object.entries(table)));
 
-/** `undefined` for layers that aren't Keras', or can't be converted. */
-export const layerRow = (className: string): LayerRow | undefined => rows.get(className);
+/** Of a serialised layer; `undefined` where it isn't Keras' own, or can't be converted. */
+export function layerRow(entry: JsonObject): LayerRow | undefined {
+  const {module, class_name: className} = entry;
+  if (isCustom(entry)) return undefined;
+  return ofApplication(String(module), String(className)) ?? rows.get(String(className));
+}
+
+function ofApplication(module: string, className: string): LayerRow | undefined {
+  const table = Object.hasOwn(applicationLayers, module) ? applicationLayers[module]! : {};
+  return Object.hasOwn(table, className) ? table[className] : undefined;
+}
 
 /** Classes of all layers that are converted. */
 export const layerNames = (): readonly string[] => [...rows.keys()].sort();

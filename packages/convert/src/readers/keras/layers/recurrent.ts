@@ -1,6 +1,6 @@
 /** Recurrent layers: a loop over time with the cell in its body (keras.backend.rnn). */
 import type {Ref} from "../../../ir/graph.ts";
-import {Config, isCustom, isObject} from "../config.ts";
+import {Config, isObject} from "../config.ts";
 import type {KerasBuilder} from "../keras-builder.ts";
 import {callRow, type LayerRow, type LayerSite, type LayerTable, Value} from "../layer.ts";
 import {joinSteps, splitSteps} from "../steps.ts";
@@ -178,7 +178,7 @@ interface Inner {
 function innerLayer(owner: Config, value: unknown, changes: Readonly<Record<string, unknown>> = {}): Inner {
   if (!isObject(value) || typeof value.class_name !== "string")
     throw owner.error("the layer within it has no class_name");
-  const row = isCustom(value) ? undefined : layerRow(value.class_name);
+  const row = layerRow(value);
   if (row === undefined) throw owner.unsupported(`the layer ${value.class_name} within it`);
   const config = isObject(value.config) ? {...value.config, ...changes} : changes;
   return {row, className: value.class_name, config: new Config(`${owner.owner} ${value.class_name}`, config)};
