@@ -74,7 +74,7 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
   checkShapeNames(signatures, options.shapes);
   const hasVariables = files.paths.includes(`${variablesPrefix}.index`);
   const checkpoint = hasVariables ? await Checkpoint.open(files, variablesPrefix) : undefined;
-  const {graph, kept, notes} = await freezeSignatures(metaGraph.graph, signatures, checkpoint, leaveOut);
+  const {graph, kept, notes} = await freezeSignatures(metaGraph, signatures, checkpoint, leaveOut);
   const definition = prepareGraph(graph);
   const index = indexNodes(definition);
   const importOne = (signature: Signature): Source => importSignature(definition, index, signature, options, limits);
@@ -125,12 +125,12 @@ const outputRefs = (signatures: readonly Signature[]): readonly Ref[] => [
 
 /** All signatures in one graph, so that a variable is read once. One that can't be frozen would stop the others. */
 export async function freezeSignatures(
-  graph: GraphDef,
+  metaGraph: Pick<MetaGraph, "graph" | "objects">,
   signatures: readonly Signature[],
   checkpoint: Checkpoint | undefined,
   leaveOut: boolean,
 ): Promise<{readonly graph: GraphDef; readonly kept: readonly Signature[]; readonly notes: string[]}> {
-  const freeze = (some: readonly Signature[]) => freezeVariables(graph, outputRefs(some), checkpoint);
+  const freeze = (some: readonly Signature[]) => freezeVariables(metaGraph, outputRefs(some), checkpoint);
   try {
     return {graph: await freeze(signatures), kept: signatures, notes: []};
   } catch (error) {

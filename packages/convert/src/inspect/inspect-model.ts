@@ -20,6 +20,7 @@ import {openKeras} from "../readers/keras/keras-file.ts";
 import {type ParsedFile, type ParsedLayer, readModelConfig} from "../readers/keras/model-config.ts";
 import {type WeightOwner, type WeightSource, weightsByName} from "../readers/keras/weights.ts";
 import type {ModelFiles} from "../readers/model-files.ts";
+import {objectGraphKey} from "../readers/saved-model/object-graph.ts";
 import {
   chooseMetaGraph,
   readSavedModel,
@@ -326,24 +327,25 @@ async function inspectSavedModelFiles(
   const hasVariables = files.paths.includes(`${variablesPrefix}.index`);
   const checkpoint = hasVariables ? await Checkpoint.open(files, variablesPrefix) : undefined;
   const variables = (checkpoint?.keys ?? [])
-    .filter((key) => key !== "_CHECKPOINTABLE_OBJECT_GRAPH")
+    .filter((key) => key !== objectGraphKey)
     .map((name) => ({name, ...checkpoint!.entry(name)}));
   const elements = variables.map(({shape}) => shape.reduce((product, size) => product * size, 1));
   const assetPaths = files.paths.filter((path) => path.startsWith("assets/"));
-  const {graph: definition, ...metaGraph} = chooseOrFirst(metaGraphs, options.tags);
+  const metaGraph = chooseOrFirst(metaGraphs, options.tags);
+  const definition = metaGraph.graph;
   const wanted = typeof options.signature === "string" ? [options.signature] : (options.signature ?? []);
-  const served = defaultFirst(servedSignatures({graph: definition, ...metaGraph}));
+  const served = defaultFirst(servedSignatures(metaGraph));
   const chosen = wanted.length === 0 ? served : served.filter(({name}) => wanted.includes(name));
   const imported: {readonly names: string[]; readonly graph: Graph; readonly found: GraphStructure}[] = [];
   const problems: ProblemStructure[] = [];
   // Together, so that each variable is read once; apart where one would stop the others.
-  const together = await freezeSignatures(definition, chosen, checkpoint, false).catch((error: unknown) => {
+  const together = await freezeSignatures(metaGraph, chosen, checkpoint, false).catch((error: unknown) => {
     if (error instanceof TfTrustedError) return undefined;
     throw error;
   });
   for (const signature of chosen) {
     try {
-      const {graph: frozen} = together ?? (await freezeSignatures(definition, [signature], checkpoint, false));
+      const {graph: frozen} = together ?? (await freezeSignatures(metaGraph, [signature], checkpoint, false));
       const prepared = prepareGraph(frozen);
       const {graph, notes} = importSignature(prepared, indexNodes(prepared), signature, {}, limits);
       const same = imported.find((each) => sameGraph(each.graph, graph));

@@ -77,13 +77,14 @@ function readFolder(folder: string, prefix = ""): Map<string, Uint8Array> {
 }
 
 const savedModel = readFolder(join(fixtures, "saved-model/model"));
+/** Its variables are found by the trees of objects. */
+const kerasModel = readFolder(join(fixtures, "saved-model/keras"));
 
-/** One file of a SavedModel damaged, the others whole. */
-function savedModelTarget(part: string): FuzzTarget {
-  const path = [...savedModel.keys()].find((each) => each.includes(part))!;
+function savedModelTarget(part: string, name = "SavedModel", model = savedModel): FuzzTarget {
+  const path = [...model.keys()].find((each) => each.includes(part))!;
   const run = (mutant: Uint8Array) =>
-    convertSavedModel(filesInMemory({...Object.fromEntries(savedModel), [path]: mutant}), {limits});
-  return bytesTarget(`SavedModel ${path}`, [savedModel.get(path)!], run);
+    convertSavedModel(filesInMemory({...Object.fromEntries(model), [path]: mutant}), {limits});
+  return bytesTarget(`${name} ${path}`, [model.get(path)!], run);
 }
 
 const dense = {class_name: "Dense", config: {name: "d", units: 3, batch_input_shape: [null, 4], activation: "relu"}};
@@ -189,7 +190,8 @@ export const fuzzTargets: readonly FuzzTarget[] = [
     [zipSync(Object.fromEntries(savedModel)), zipSync(Object.fromEntries(savedModel), {level: 0})],
     convertOrInspect,
   ),
-  ...["saved_model.pb", ".index", ".data-"].map(savedModelTarget),
+  ...["saved_model.pb", ".index", ".data-"].map((part) => savedModelTarget(part)),
+  savedModelTarget("saved_model.pb", "SavedModel of Keras 3", kerasModel),
   ...kerasTargets(),
   ...Object.entries(tfjsModels).flatMap(([name, [json, weights]]) => {
     const run = (mutant: Uint8Array) => convertOrInspect(filesInMemory({"model.json": mutant, "w.bin": weights}));

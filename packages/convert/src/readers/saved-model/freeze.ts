@@ -1,7 +1,8 @@
 /**
  * Variables → constants (specs/convert.md §2.4). Which key of the checkpoint a variable has is what the model's own restore
  * function says, once calls are inlined: an assignment of output k of a RestoreV2, whose k-th name is the key. Names of
- * nodes, of variables and of keys need not match in any other way.
+ * nodes, of variables and of keys need not match in any other way. Where that function restores other handles than those
+ * that the outputs need (`tf.saved_model.save` of a Keras 3 model), the object graphs say it.
  *
  * Only variables that the outputs need are read. A handle becomes the value, and reading it an identity, also where the
  * handle is handed to loops and functions.
@@ -15,6 +16,8 @@ import {inlineCalls} from "../graphdef/inline.ts";
 import {dataTypeNumbers, dataTypes} from "../graphdef/schema.ts";
 import {indexNodes, type NodeIndex, parseRef} from "../graphdef/select.ts";
 import {decodeTensorProto} from "../graphdef/tensor-proto.ts";
+import {trackedVariables} from "./object-graph.ts";
+import type {MetaGraph} from "./saved-model.ts";
 
 /** Where a variable's value is: a key, and for a part of a partitioned one which slice of it. */
 interface Place {
@@ -35,7 +38,7 @@ const writes =
  * and for models that write variables, and what reading the checkpoint throws.
  */
 export async function freezeVariables(
-  graph: GraphDef,
+  {graph, objects}: Pick<MetaGraph, "graph" | "objects">,
   outputs: readonly string[],
   checkpoint: Checkpoint | undefined,
 ): Promise<GraphDef> {
@@ -44,12 +47,17 @@ export async function freezeVariables(
   const index = indexNodes(inlined);
   const places = restoredVariables(inlined, index);
   const needed = [...reachable(index, outputs)].filter((node) => handles.has(node.op));
+  const isPlaced = ({name}: NodeDef) => checkpoint?.has(places.get(name)?.key ?? "") === true;
+  const tracked =
+    objects === undefined || checkpoint === undefined || needed.every(isPlaced)
+      ? new Map<string, string>()
+      : await trackedVariables(graph, objects, checkpoint);
   const values = new Map<string, NodeDef>();
   const missing: string[] = [];
   for (const node of needed) {
-    const place = places.get(node.name);
-    if (place === undefined || checkpoint === undefined || !checkpoint.has(place.key)) missing.push(node.name);
-    else values.set(node.name, constantNode(node.name, await readPlace(checkpoint, place)));
+    const place = isPlaced(node) ? places.get(node.name)! : {key: tracked.get(node.name) ?? "", slice: ""};
+    if (checkpoint?.has(place.key) !== true) missing.push(node.name);
+    else values.set(node.name, constantNode(node.name, checkFits(node, await readPlace(checkpoint, place))));
   }
   if (missing.length > 0) {
     const names = missing.slice(0, 20).map((name) => `"${name}"`);
@@ -191,6 +199,22 @@ function cut(whole: Tensor, extents: readonly {readonly start: number; readonly 
     bytes.set(whole.bytes.subarray(from * width, from * width + row), at);
   }
   return new Tensor(whole.dtype, shape, bytes);
+}
+
+/** Throws `CONVERT_CHECKPOINT` where the value isn't what the variable's handle declares. */
+function checkFits(handle: NodeDef, value: Tensor): Tensor {
+  const declared = dataTypes[Number(handle.attributes.get("dtype")?.type ?? 0)];
+  const shape = handle.attributes.get("shape")?.shape as Message | undefined;
+  const sizes = ((shape?.dim ?? []) as Message[]).map((dim) => Number((dim.size ?? 0n) as bigint));
+  const fits =
+    shape === undefined ||
+    shape.unknown_rank === true ||
+    (sizes.length === value.shape.length && sizes.every((size, axis) => size < 0 || size === value.shape[axis]));
+  if (fits && (declared === undefined || declared === value.dtype)) return value;
+  throw new ConvertError(
+    "CONVERT_CHECKPOINT",
+    `the checkpoint has ${value.dtype} [${value.shape}] for the variable "${handle.name}", expected ${declared} [${sizes}]`,
+  );
 }
 
 const typeNumbers = new Map(Object.entries(dataTypes).map(([number, name]) => [name, Number(number)]));

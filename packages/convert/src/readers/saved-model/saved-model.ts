@@ -31,6 +31,8 @@ export interface MetaGraph {
   readonly tags: readonly string[];
   readonly graph: GraphDef;
   readonly signatures: readonly Signature[];
+  /** Of TensorFlow 2: the tree of objects, and which of them functions capture. */
+  readonly objects?: Message;
 }
 
 /** Whether a folder is one. */
@@ -55,6 +57,7 @@ export async function readSavedModel(files: ModelFiles, maxBytes: number): Promi
       inputs: portsOf(name, signature.inputs as MessageMap | undefined),
       outputs: portsOf(name, signature.outputs as MessageMap | undefined),
     })),
+    ...(each.object_graph_def !== undefined && {objects: each.object_graph_def as Message}),
   }));
   if (metaGraphs.length === 0) throw refusal("it has no MetaGraph");
   return metaGraphs;

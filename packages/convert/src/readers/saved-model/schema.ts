@@ -1,6 +1,7 @@
 /** The messages of tensorflow/core/protobuf/{saved_model,meta_graph,saver}.proto, as far as a converter reads them. */
 import type {MessageTable} from "../../bytes/wire.ts";
 import {graphDef, tensorShape} from "../graphdef/schema.ts";
+import {savedObjectGraph} from "./object-graph.ts";
 
 const tensorInfo: MessageTable = {
   1: {name: "name", kind: "string"},
@@ -31,6 +32,7 @@ const metaGraph: MessageTable = {
   3: {name: "saver_def", kind: "message", message: () => saverDef},
   5: {name: "signature_def", kind: "map", message: () => signatureDef},
   6: {name: "asset_file_def", kind: "message", repeated: true, message: () => assetFile},
+  7: {name: "object_graph_def", kind: "message", message: () => savedObjectGraph},
 };
 
 export const savedModel: MessageTable = {
