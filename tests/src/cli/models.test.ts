@@ -58,8 +58,10 @@ test("operators that can't be converted are listed at once, by inspect and by co
   assert.equal(inspected.code, 0, inspected.stderr);
   const {unsupported} = JSON.parse(inspected.stdout) as {unsupported: {node: string}[]};
   assert.deepEqual(unsupported.map(({node}) => node).sort(), ["first", "second"]);
-  const converted = await runCli(["convert", "numbers.pbtxt", "--output-file", "u.tflite"], folder);
+  const words = ["convert", "numbers.pbtxt", "--output-file", "u.tflite", "--dump-passes", "refused"];
+  const converted = await runCli(words, folder);
   assert.equal(converted.code, 1);
+  assert.ok((await readdir(join(folder, "refused"))).length > 1, "the passes are written all the same");
   assert.match(converted.stderr, /^error CONVERT_OP_UNSUPPORTED: [\s\S]*"first"[\s\S]*"second"/);
 });
 

@@ -127,7 +127,11 @@ export const convertCommand = defineCommand({
         // The file may be for another engine.
         maxModelBytes: 2 ** 31,
       },
-    );
+    ).catch(async (error: unknown) => {
+      // What a pass made of it is looked at most when it can't be converted.
+      await writeDumps(flags["dump-passes"], dumps);
+      throw error;
+    });
     const {parts, sourceBytes, report, convertMs, inputs, outputs, signatures} = opened;
     const notes = [
       ...report.notes,

@@ -4,8 +4,7 @@ import {isKnown, isStatic, type Shape} from "../ir/dims.ts";
 import type {Ref, TensorType} from "../ir/graph.ts";
 import {numberAttribute, type Site, stringAttribute} from "../ir/operators.ts";
 import {makeTensor} from "../ops/elements.ts";
-import {normalAxis, product, slicedRange} from "../ops/shapes.ts";
-import {isSimpleDiagonal} from "../ops/tf/arrays.ts";
+import {normalAxis, slicedRange} from "../ops/shapes.ts";
 import {masksOf, sliceSpecOf} from "../ops/tf/slices.ts";
 import type {LoweredNode, Lowerer, Lowering, LoweringTable} from "./lowerer.ts";
 
@@ -334,105 +333,10 @@ const scatterAdd =
     return b.binary(op, x!, scatter(b, b.cast(indices!, "int32"), updates!, b.dims(shape, [x!]), shape));
   };
 
-/** Boolean masks of the band as constants: the last two sizes have to be known. */
-const bandPart: Lowering = ({inputs: [x, lower, upper]}, b) => {
-  const shape = b.shape(x!);
-  const [rows, columns] = shape.slice(-2);
-  if (!isKnown(rows!) || !isKnown(columns!)) return b.refuse("the sizes of the matrix aren't known");
-  const [below, above] = [b.integers(lower!, "num_lower")[0]!, b.integers(upper!, "num_upper")[0]!];
-  const mask = makeTensor("bool", [rows, columns], (at) => {
-    const [i, j] = [Math.floor(at / columns), at % columns];
-    return (below < 0 || i - j <= below) && (above < 0 || j - i <= above) ? 1 : 0;
-  });
-  return b.select(b.value(mask), x!, b.like(0, x!));
-};
-
-const diagonalMask = (b: Lowerer, n: number, m: number = n) =>
-  b.value(makeTensor("bool", [n, m], (at) => (Math.floor(at / m) === at % m ? 1 : 0)));
-
-/** x on the diagonal, 0 elsewhere. */
-const matrixDiag =
-  (operands: boolean): Lowering =>
-  ({inputs, types: [type], site}, b) => {
-    const [x] = inputs;
-    if (operands && !isSimpleDiagonal(site, [1, 2, 3]))
-      return b.refuse("only the main diagonal of square matrices is lowered");
-    const shape = b.shape(x!);
-    const size = shape.at(-1)!;
-    if (!isKnown(size) || !type!.shape) return b.refuse("the size of the diagonal isn't known");
-    const padding = operands ? b.cast(inputs[4]!, b.dtype(x!)) : b.like(0, x!);
-    const column = b.reshape(x!, [...shape, 1]);
-    return b.select(diagonalMask(b, size), column, padding);
-  };
-
-const matrixSetDiag =
-  (operands: boolean): Lowering =>
-  ({inputs: [x, diagonal, k]}, b) => {
-    const shape = b.shape(x!);
-    const [rows, columns] = shape.slice(-2);
-    if (operands && b.integers(k!, "k").some((each) => each !== 0))
-      return b.refuse("only the main diagonal is lowered");
-    if (!isKnown(rows!) || !isKnown(columns!)) return b.refuse("the sizes of the matrix aren't known");
-    const leading = b.shape(diagonal!).slice(0, -1);
-    const missing = rows - Math.min(rows, columns);
-    const widths = [...leading.flatMap(() => [0, 0]), 0, missing];
-    const full =
-      missing === 0 ? diagonal! : b.op("PAD", [diagonal!], {}, {operands: [b.ints(widths, [leading.length + 1, 2])]});
-    return b.select(diagonalMask(b, rows, columns), b.reshape(full, [...leading, rows, 1]), x!);
-  };
-
-/** The sum over columns of what lies on the diagonal: exact, since all else is 0. */
-const matrixDiagPart =
-  (operands: boolean): Lowering =>
-  ({inputs: [x, k], types: [type]}, b) => {
-    const shape = b.shape(x!);
-    const [rows, columns] = shape.slice(-2);
-    if (operands && b.integers(k!, "k").some((each) => each !== 0))
-      return b.refuse("only the main diagonal is lowered");
-    if (!isKnown(rows!) || !isKnown(columns!)) return b.refuse("the sizes of the matrix aren't known");
-    const least = Math.min(rows, columns);
-    const leading = shape.slice(0, -2);
-    const square =
-      rows === columns
-        ? x!
-        : b.slice(
-            x!,
-            shape.map(() => 0),
-            [...leading.map(() => -1), least, least],
-          );
-    const masked = b.select(diagonalMask(b, least), square, b.like(0, x!));
-    return b.reshape(b.reduce("SUM", masked, [shape.length - 1], false), type!.shape!);
-  };
-
 const mirrorPad: Lowering = ({inputs: [x, pads], types: [type], site}, b) => {
   const known = b.known(pads!);
   const operand = known ? b.ints(known, [b.rank(x!), 2]) : b.cast(pads!, "int32");
   return b.raw("MIRROR_PAD", [x!, operand], {mode: stringAttribute(site, "mode")}, [type!])[0]!;
-};
-
-/** A column of elements beside as many columns of zeros as there are elements: flat, they stand on the diagonal. */
-const diagonal: Lowering = ({inputs: [x], types: [type]}, b) => {
-  const n = product(b.shape(x!));
-  if (!isKnown(n) || n === 0) return b.refuse("the number of its elements isn't known");
-  b.bounded(n * n);
-  const padded = b.op(
-    "PAD",
-    [b.reshape(x!, [n, 1])],
-    {},
-    {
-      operands: [b.ints([0, 0, 0, n], [2, 2])],
-      type: {dtype: b.dtype(x!), shape: [n, n + 1]},
-    },
-  );
-  return b.reshape(b.slice(b.reshape(padded, [n * (n + 1)]), [0], [n * n]), type!.shape!);
-};
-
-const diagonalPart: Lowering = ({inputs: [x], types: [type]}, b) => {
-  const n = product(type!.shape ?? b.refuse("its rank isn't known"));
-  if (!isKnown(n)) return b.refuse("the number of its elements isn't known");
-  const flat = b.reshape(x!, [n * n]);
-  const places = Array.from({length: b.bounded(n)}, (_, i) => i * (n + 1));
-  return b.reshape(b.gather(flat, b.ints(places), 0), type!.shape!);
 };
 
 export const arrayLowerings: LoweringTable = {
@@ -497,18 +401,6 @@ export const arrayLowerings: LoweringTable = {
   Range: range,
   LinSpace: linSpace,
   Fill: fill,
-  Diag: diagonal,
-  DiagPart: diagonalPart,
-  MatrixBandPart: bandPart,
-  MatrixDiag: matrixDiag(false),
-  MatrixDiagV2: matrixDiag(true),
-  MatrixDiagV3: matrixDiag(true),
-  MatrixSetDiag: matrixSetDiag(false),
-  MatrixSetDiagV2: matrixSetDiag(true),
-  MatrixSetDiagV3: matrixSetDiag(true),
-  MatrixDiagPart: matrixDiagPart(false),
-  MatrixDiagPartV2: matrixDiagPart(true),
-  MatrixDiagPartV3: matrixDiagPart(true),
   SparseToDense: ({inputs: [indices, shape, values, fallback], types: [type]}, b) =>
     b.raw(
       "SPARSE_TO_DENSE",

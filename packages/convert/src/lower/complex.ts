@@ -9,8 +9,13 @@ const part =
   (op: "REAL" | "IMAG"): Lowering =>
   ({inputs: [x], types: [type]}, b) => {
     if (b.dtype(x!) !== "complex64") return b.refuse(`parts of ${b.dtype(x!)}${hint}`);
-    return b.raw(op, [x!], {}, [{dtype: "float32", shape: type!.shape}])[0]!;
+    const found = b.raw(op, [x!], {}, [{dtype: "float32", shape: type!.shape}])[0]!;
+    return op === "IMAG" && isTransformed(b, x!) ? b.add(found, b.scalar(0)) : found;
   };
+
+/** The kernel of RFFT gives −0 where TensorFlow gives 0 (of a constant, say), and their angles differ by 2π. */
+const isTransformed = (b: Lowerer, ref: Ref): boolean =>
+  b.producer(ref)?.op === "tfl.SQUEEZE" && b.producer(b.producer(ref)!.inputs[0]!)?.op === "tfl.RFFT2D";
 
 /** Pairs of floats are complex numbers, bit by bit. */
 const join: Lowering = ({inputs: [re, im], types: [type]}, b) => {
@@ -36,11 +41,12 @@ const realTransform: Lowering = ({inputs: [x], types: [type]}, b: Lowerer) => {
   }
   if (length === 1) return b.refuse("a transform of one element");
   const lead = shape.slice(0, -1);
-  const rows = b.reshape(x!, [...lead, 1, length]);
+  const axis = lead.length;
+  const rows = b.expandDims(x!, axis);
   const spectrum = b.raw("RFFT2D", [rows, b.ints([1, length])], {}, [
     {dtype: "complex64", shape: [...lead, 1, length / 2 + 1]},
   ])[0]!;
-  return b.reshape(spectrum, wanted);
+  return b.raw("SQUEEZE", [spectrum], {squeezeDims: [axis]}, [{dtype: "complex64", shape: wanted}])[0]!;
 };
 
 export const complexLowerings: LoweringTable = {

@@ -7,6 +7,7 @@ import {arrayLowerings} from "./arrays.ts";
 import {audioLowerings} from "./audio.ts";
 import {complexLowerings} from "./complex.ts";
 import {detectionLowerings} from "./detection.ts";
+import {diagonalLowerings} from "./diagonals.ts";
 import {elementwiseLowerings} from "./elementwise.ts";
 import {imageLowerings} from "./images.ts";
 import {incompleteLowerings} from "./incomplete.ts";
@@ -24,6 +25,7 @@ import {windowLowerings} from "./windows.ts";
 export const lowerings: LoweringTable = {
   ...elementwiseLowerings,
   ...arrayLowerings,
+  ...diagonalLowerings,
   ...neuralLowerings,
   ...productLowerings,
   ...reduceLowerings,

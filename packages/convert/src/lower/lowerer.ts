@@ -227,6 +227,14 @@ export class Lowerer {
     return this.raw("RESHAPE", [ref, this.dims(shape, [ref])], {}, [type])[0]!;
   }
 
+  /** One more dimension, of size 1, whatever is known of the others. */
+  expandDims(ref: Ref, axis: number): Ref {
+    const shape = this.shape(ref).toSpliced(axis, 0, 1);
+    if (shape.filter((dim) => !isKnown(dim)).length <= 1 && (isStatic(shape) || !shape.includes(0)))
+      return this.reshape(ref, shape);
+    return this.raw("EXPAND_DIMS", [ref, this.ints([axis], [])], {}, [{dtype: this.dtype(ref), shape}])[0]!;
+  }
+
   /** RESHAPE to a computed shape. */
   reshapeTo(ref: Ref, target: Ref, type: TensorType): Ref {
     return this.raw("RESHAPE", [ref, this.cast(target, "int32")], {}, [type])[0]!;

@@ -201,7 +201,10 @@ export const arrays: readonly Operator[] = [
         if (isKnown(dim) && dim % count !== 0) throw failAt(site, "CONVERT_SHAPE", `can't split ${dim} into ${count}`);
         return isKnown(dim) ? dim / count : unknownDim;
       });
-      return Array.from({length: count}, () => ({dtype: x!.dtype, shape}));
+      return splitElements(
+        x!,
+        Array.from({length: count}, () => ({dtype: x!.dtype, shape})),
+      );
     },
     evaluate: (site, [, x], types) => evaluateSplit(site, x!, types, integersOf(site, 0)),
   },
@@ -212,7 +215,7 @@ export const arrays: readonly Operator[] = [
       const axis = integersOf(site, 2)?.[0];
       const count = numberAttribute(site, "num_split");
       const sizes = integersOf(site, 1);
-      return Array.from({length: count}, (_, k) => ({
+      const types = Array.from({length: count}, (_, k) => ({
         dtype: x!.dtype,
         shape: x!.shape?.map((dim, i) => {
           if (axis === undefined) return unknownDim;
@@ -222,6 +225,7 @@ export const arrays: readonly Operator[] = [
           return sizes[k]! >= 0 ? sizes[k]! : subtractDims(dim, rest);
         }),
       }));
+      return splitElements(x!, types);
     },
     evaluate: (site, [x], types) => evaluateSplit(site, x!, types, integersOf(site, 2)),
   },
@@ -592,6 +596,17 @@ export function joinTensors(values: readonly Tensor[], axis: number): Tensor[] |
     });
   }
   return [new Tensor(first.dtype, shape, out)];
+}
+
+/** What is known of the elements of a vector's parts. */
+function splitElements({elements, shape}: TensorType, parts: readonly TensorType[]): readonly TensorType[] {
+  if (elements === undefined || shape?.length !== 1) return parts;
+  let end: Dim = 0;
+  return parts.map((part) => {
+    const start: Dim = end;
+    end = addDims(start, part.shape![0]!);
+    return isKnown(start) && isKnown(end) ? withElements(part, elements.slice(start, end)) : part;
+  });
 }
 
 function evaluateSplit(
