@@ -88,7 +88,7 @@ export const convertErrors = {
   },
   CONVERT_OP_UNSUPPORTED: {
     when: "Operators of the graph have no lowering to TensorFlow Lite, or not in the form in which they are used.",
-    todo: "Cut the graph before these nodes (`outputs`), or after them (`inputs`), as the message says.",
+    todo: "As the message says: give sizes of inputs, or cut the graph before these nodes (`outputs`) or after them (`inputs`).",
   },
   CONVERT_PRECISION: {
     when: 'The graph computes with float64, and `float64: "refuse"` asked for what float32 can\'t give.',

@@ -63,6 +63,23 @@ test("inspect offers the same cut without converting", () => {
   );
 });
 
+test("where sizes are all that is missing they are offered, those of the batch first", () => {
+  const inverse = (...dims: readonly number[]) =>
+    bytesOf(
+      placeholder("x", dims),
+      node("inverse", "MatrixInverse", ["x"], {T: float}),
+      node("y", "Abs", ["inverse"], {T: float}),
+    );
+  const error = refusalOf(inverse(-1, 3, 3));
+  const {cut} = error.details as {cut: Cut};
+  assert.deepEqual(cut, {inputs: [{name: "x", shape: [1, 3, 3]}], operators: 2, whole: true});
+  assert.match(error.message, /With sizes that are given it converts, for example: --input-shape x=1,3,3/);
+  assert.deepEqual(convert(inverse(-1, 3, 3), {inputs: cut.inputs!}).signature.inputs[0]!.shape, [1, 3, 3]);
+  assert.deepEqual(inspectGraph(inverse(-1, 3, 3)).cut, cut);
+  // Of matrices that may not be square no example is right.
+  assert.equal((refusalOf(inverse(-1, -1, 3)).details as {cut?: Cut}).cut?.whole, undefined);
+});
+
 test("no cut is offered where nothing would be left", () => {
   const error = refusalOf(bytesOf(placeholder("x", [4]), node("words", "AsString", ["x"], {T: float})));
   assert.equal((error.details as {cut?: Cut}).cut, undefined);

@@ -1,12 +1,16 @@
 /**
- * Where to cut a graph around what can't be converted: behind it (its results become inputs), as is meant where
- * it prepares data, or before it (its operands become outputs), as where it works on results. A cut is only offered after
- * the rest went through all passes and the lowering.
+ * What to do with a graph that can't be converted as it is: give sizes that it leaves open, where that is enough, or cut it
+ * around the operators in question: behind them (their results become inputs), as is meant where they prepare data, or
+ * before them (their operands become outputs), as where they work on results. Nothing is offered before what is left went
+ * through all passes and the lowering.
  */
 import {isDType} from "@tf-trusted/tensor";
-import {isKnown, symbolOf, toNumbers} from "./ir/dims.ts";
+import {ConvertError} from "./convert-error.ts";
+import {type Rewrite, rewriteGraph} from "./ir/builder.ts";
+import {type Dim, isKnown, type Shape, symbolOf, toNumbers} from "./ir/dims.ts";
 import {type Graph, type Node, nodeOf, originOf, type Port, type Ref, refTo, type TensorType} from "./ir/graph.ts";
 import {lowerGraph} from "./lower/index.ts";
+import {tfTable} from "./ops/tf/index.ts";
 import {runPass, sourcePasses} from "./passes/index.ts";
 import {pruneGraph} from "./passes/prune.ts";
 
@@ -16,6 +20,8 @@ export interface Cut {
   readonly outputs?: readonly string[];
   /** How many operators of the source are left. */
   readonly operators: number;
+  /** Nothing is cut: `inputs` only have sizes where the graph leaves them open. Those behind the first are examples. */
+  readonly whole?: true;
 }
 
 export interface CutInput {
@@ -27,8 +33,10 @@ export interface CutInput {
 /** More names than these are no hint any more. */
 const maxNames = 16;
 
-/** The cut that leaves more of the graph; `undefined` where neither works. */
+/** Sizes where they are enough, else the cut that leaves more of the graph; `undefined` where nothing works. */
 export function findCut(graph: Graph, unsupported: ReadonlySet<string>): Cut | undefined {
+  const sizes = findSizes(graph);
+  if (sizes !== undefined) return {inputs: sizes, operators: liveOperators(graph), whole: true};
   const wall = new Set(graph.nodes.filter((node) => holds(node, unsupported)).map((node) => node.name));
   if (wall.size === 0) return undefined;
   const candidates = [cutBehind(graph, wall), cutBefore(graph, wall)]
@@ -36,10 +44,39 @@ export function findCut(graph: Graph, unsupported: ReadonlySet<string>): Cut | u
     .map((each) => ({...each, operators: liveOperators(each.graph)}))
     .sort((a, b) => b.operators - a.operators);
   for (const {graph: rest, cut, operators} of candidates) {
-    if (operators > 0 && convertible(rest)) return {...cut, operators};
+    if (operators > 0 && isConvertible(() => rest)) return {...cut, operators};
   }
   return undefined;
 }
+
+/** Of a batch and of other dimensions, in the order in which they are tried. */
+const sizesTried: readonly ((dim: Dim, axis: number) => Dim)[] = [
+  (dim, axis) => (axis === 0 ? 1 : dim),
+  (_, axis) => (axis === 0 ? 1 : 64),
+];
+
+/** Shapes of inputs with which all converts. Not of graphs with loops, whose bodies would have to be inferred anew. */
+function findSizes(graph: Graph): readonly CutInput[] | undefined {
+  if (graph.nodes.some(({regions}) => regions !== undefined)) return undefined;
+  const types = typesOf(graph);
+  const open = graph.inputs.filter(({ref}) => types.get(ref)!.shape?.some((dim) => !isKnown(dim)));
+  const names = new Set(open.map(({ref}) => nodeOf(ref)));
+  for (const sizeOf of sizesTried) {
+    const filled = (ref: Ref) => types.get(ref)!.shape!.map((dim, axis) => (isKnown(dim) ? dim : sizeOf(dim, axis)));
+    if (open.every(({ref}) => sameDims(filled(ref), types.get(ref)!.shape!))) continue;
+    const rewrite: Rewrite = (node, b) => {
+      const ref = refTo(node.name);
+      return names.has(node.name)
+        ? [b.input(node.name, {dtype: types.get(ref)!.dtype, shape: filled(ref)})]
+        : undefined;
+    };
+    if (isConvertible(() => rewriteGraph(graph, tfTable, rewrite)))
+      return open.map(({name, ref}) => ({name, shape: toNumbers(filled(ref))}));
+  }
+  return undefined;
+}
+
+const sameDims = (a: Shape, b: Shape): boolean => a.every((dim, i) => dim === b[i]);
 
 function holds(node: Node, names: ReadonlySet<string>): boolean {
   if (names.has(originOf(node))) return true;
@@ -125,7 +162,13 @@ function typesOf(graph: Graph): ReadonlyMap<Ref, TensorType> {
 
 const liveOperators = (graph: Graph): number => graph.nodes.filter(({op}) => op !== "const" && op !== "input").length;
 
-function convertible(graph: Graph): boolean {
-  const prepared = sourcePasses.reduce((at, pass) => runPass(pass, at, () => {}), graph);
-  return lowerGraph(prepared).unsupported.length === 0;
+/** Sizes that don't fit an operator are errors. */
+function isConvertible(make: () => Graph): boolean {
+  try {
+    const prepared = sourcePasses.reduce((at, pass) => runPass(pass, at, () => {}), make());
+    return lowerGraph(prepared).unsupported.length === 0;
+  } catch (error) {
+    if (error instanceof ConvertError) return false;
+    throw error;
+  }
 }

@@ -83,14 +83,20 @@ const adviceWithoutCut =
   "Cut the graph before them with `outputs` (--output-name), or behind them with `inputs` (--input-name).";
 
 /** As typed on a command line. */
-export function describeCut({inputs = [], outputs = [], operators}: Cut): string {
+export function describeCut({inputs = [], outputs = [], operators, whole}: Cut): string {
+  if (whole) {
+    const shapes = inputs.map(({name, shape}) => ` --input-shape ${name}=${spellShape(shape!)}`);
+    return `With sizes that are given it converts, for example:${shapes.join("")}`;
+  }
   const flags = [
     ...inputs.flatMap(({name, shape}) => [
       `--input-name ${name}`,
-      ...(shape ? [`--input-shape ${name}=${shape.map((size) => (size < 0 ? "?" : size)).join(",")}`] : []),
+      ...(shape ? [`--input-shape ${name}=${spellShape(shape)}`] : []),
     ]),
     ...outputs.map((name) => `--output-name ${name}`),
   ];
   const where = inputs.length > 0 ? "behind" : "before";
   return `Cut ${where} them, ${operators} operators are left, which convert: ${flags.join(" ")}`;
 }
+
+const spellShape = (shape: readonly number[]): string => shape.map((size) => (size < 0 ? "?" : size)).join(",");
