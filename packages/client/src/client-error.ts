@@ -16,6 +16,10 @@ export const clientErrors = {
     when: "The connection ended during a call. Whether the call was carried out is unknown.",
     todo: "Call again: the SDK connects and verifies anew. Models have to be loaded again if the enclave was restarted.",
   },
+  STATE_LOST: {
+    when: "A model keeps state for a session, and the session of the calls before ended (by age, or the connection broke).",
+    todo: "Begin anew: the next call finds the model as it is first. Calls that belong together fit into an hour of one connection.",
+  },
   NOT_ATTESTABLE: {
     when: "The connection can't be attested: it isn't a fresh TLS 1.3 connection with HTTP/2, or gave no sound answer to Attest.",
     todo: "Check that the address is that of an enclave, and that no proxy ends TLS in between.",

@@ -117,6 +117,8 @@ class Connection implements EnclaveConnection {
   readonly #options: SessionOptions;
   readonly #renewAfterMs: number;
   readonly #retired = new Set<AttestedSession>();
+  /** Where models were called last: what one keeps from call to call is in that session. */
+  readonly #calledIn = new Map<string, AttestedSession>();
   #session: AttestedSession;
   #opening: Promise<AttestedSession> | undefined;
   #closed = false;
@@ -150,6 +152,7 @@ class Connection implements EnclaveConnection {
     const {model} = await this.#call(options, ({models}, call) =>
       models.uploadModel(uploadMessages(start, file), call),
     );
+    this.#calledIn.delete(name);
     return Object.assign(this.model(name), descriptionFrom(model));
   }
 
@@ -173,6 +176,7 @@ class Connection implements EnclaveConnection {
 
   async delete(name: string, options: CallOptions = {}): Promise<void> {
     await this.#call(options, ({models}, call) => models.deleteModel({name}, call));
+    this.#calledIn.delete(name);
   }
 
   async predict(request: PredictRequest): Promise<Record<string, Tensor>> {
@@ -189,9 +193,13 @@ class Connection implements EnclaveConnection {
       wantTimings: true,
     });
     const {deadlineMs, signal} = options;
-    const answer = await this.#retrying((session) =>
-      session.predict(request, {...(deadlineMs !== undefined && {timeoutMs: deadlineMs}), ...(signal && {signal})}),
-    );
+    const answer = await this.#retrying(async (session) => {
+      if (this.#calledIn.get(model) !== session) await this.#enter(session, model);
+      return session.predict(request, {
+        ...(deadlineMs !== undefined && {timeoutMs: deadlineMs}),
+        ...(signal && {signal}),
+      });
+    });
     const {queueMs = 0, engineMs = 0, enclaveMs = 0} = answer.timings ?? {};
     return {
       outputs: {...tensorsFromMessages(answer.outputs)},
@@ -208,6 +216,22 @@ class Connection implements EnclaveConnection {
       (session) => session.destroy(),
       () => undefined,
     );
+  }
+
+  /** A model's first call in a session. Throws `STATE_LOST` where an earlier session took what the model keeps with it. */
+  async #enter(session: AttestedSession, name: string): Promise<void> {
+    const before = this.#calledIn.get(name);
+    if (before !== undefined) {
+      const {model} = await session.models.describeModel({name});
+      if (model?.signatures.some(({stateful}) => stateful)) {
+        this.#calledIn.delete(name);
+        throw new ClientError(
+          "STATE_LOST",
+          `the session in which "${name}" was called before ended, and its state with it`,
+        );
+      }
+    }
+    this.#calledIn.set(name, session);
   }
 
   /** A call that notices the end of its session by a signal. */

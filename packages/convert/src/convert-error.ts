@@ -66,6 +66,10 @@ export const convertErrors = {
     when: "The graph reads variables, whose values aren't in the file.",
     todo: "Freeze the graph (variables to constants), then convert it.",
   },
+  CONVERT_STATE: {
+    when: "State was to be kept, and it can't be: where a variable is written isn't certain, or its shape isn't.",
+    todo: "Write variables outside of conditions and loops and in one order, or hand the state in and out as tensors.",
+  },
   CONVERT_NAME_UNKNOWN: {
     when: "An input or output was asked for that the graph doesn't have.",
     todo: "Choose from the names that the message lists, as `node` or `node:0`.",

@@ -27,6 +27,8 @@ export interface ModelOptions extends Omit<ConvertOptions, "format"> {
   readonly signature?: string | readonly string[];
   /** Of a SavedModel's MetaGraph. Default: `serve`. */
   readonly tags?: readonly string[];
+  /** Of a SavedModel: what it writes into variables is kept for its next call. Default: false. */
+  readonly keepState?: boolean;
 }
 
 const magicOf = (letters: string): Uint8Array => new TextEncoder().encode(letters);

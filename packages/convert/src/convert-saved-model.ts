@@ -1,6 +1,13 @@
 /** SavedModel → TensorFlow Lite: MetaGraph and signature chosen, variables frozen, and then as any graph. */
 import type {DType} from "@tf-trusted/tensor";
-import {type ConvertOptions, type ConvertResult, convertSources, leftOut, type Source} from "./convert.ts";
+import {
+  type ConvertOptions,
+  type ConvertResult,
+  convertSources,
+  leftOut,
+  type Source,
+  type StateOfSource,
+} from "./convert.ts";
 import {ConvertError} from "./convert-error.ts";
 import {countBy} from "./counts.ts";
 import type {PortDescription} from "./inspect.ts";
@@ -20,7 +27,7 @@ import {
   selectNodes,
 } from "./readers/graphdef/select.ts";
 import type {ModelFiles} from "./readers/model-files.ts";
-import {freezeVariables} from "./readers/saved-model/freeze.ts";
+import {freezeVariables, type KeptVariable} from "./readers/saved-model/freeze.ts";
 import {
   chooseMetaGraph,
   chooseSignature,
@@ -51,6 +58,11 @@ export interface SavedModelOptions
   readonly outputs?: readonly string[];
   /** Shapes for inputs of the signatures, by name; -1 leaves a dimension open. Default: the signature's own. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  /**
+   * Keeps what signatures write into variables for their next call: as resource variables of the file, which begin with the
+   * values of the checkpoint. Default: false, and models that write variables are refused.
+   */
+  readonly keepState?: boolean;
 }
 
 const variablesPrefix = "variables/variables";
@@ -74,10 +86,11 @@ export async function convertSavedModel(files: ModelFiles, options: SavedModelOp
   checkShapeNames(signatures, options.shapes);
   const hasVariables = files.paths.includes(`${variablesPrefix}.index`);
   const checkpoint = hasVariables ? await Checkpoint.open(files, variablesPrefix) : undefined;
-  const {graph, kept, notes} = await freezeSignatures(metaGraph, signatures, checkpoint, leaveOut);
+  const {graph, kept, notes, state} = await freezeSignatures(metaGraph, signatures, checkpoint, leaveOut, options);
   const definition = prepareGraph(graph);
   const index = indexNodes(definition);
-  const importOne = (signature: Signature): Source => importSignature(definition, index, signature, options, limits);
+  const importOne = (signature: Signature): Source =>
+    importSignature(definition, index, signature, options, limits, state.get(signature));
   const sources: Source[] = [];
   for (const signature of kept) {
     try {
@@ -129,10 +142,24 @@ export async function freezeSignatures(
   signatures: readonly Signature[],
   checkpoint: Checkpoint | undefined,
   leaveOut: boolean,
-): Promise<{readonly graph: GraphDef; readonly kept: readonly Signature[]; readonly notes: string[]}> {
-  const freeze = (some: readonly Signature[]) => freezeVariables(metaGraph, outputRefs(some), checkpoint);
+  {keepState = false}: Pick<SavedModelOptions, "keepState"> = {},
+): Promise<{
+  readonly graph: GraphDef;
+  readonly kept: readonly Signature[];
+  readonly notes: string[];
+  readonly state: ReadonlyMap<Signature, readonly KeptVariable[]>;
+}> {
+  const freeze = async (some: readonly Signature[]) => {
+    const {graph, state} = await freezeVariables(
+      metaGraph,
+      some.map((each) => outputRefs([each])),
+      checkpoint,
+      keepState,
+    );
+    return {graph, state: new Map(some.map((each, i) => [each, state[i]!]))};
+  };
   try {
-    return {graph: await freeze(signatures), kept: signatures, notes: []};
+    return {...(await freeze(signatures)), kept: signatures, notes: []};
   } catch (error) {
     if (!(error instanceof ConvertError) || !leaveOut || signatures.length === 1) throw error;
   }
@@ -146,7 +173,7 @@ export async function freezeSignatures(
       notes.push(leftOut(signature.name, error));
     }
   }
-  return {graph: await freeze(kept), kept, notes};
+  return {...(await freeze(kept)), kept, notes};
 }
 
 export function importSignature(
@@ -155,13 +182,19 @@ export function importSignature(
   signature: Signature,
   options: SavedModelOptions,
   limits: ConvertLimits,
+  variables: readonly KeptVariable[] = [],
 ): Source {
-  const ends = outputsOf(signature, options.outputs, index);
+  const state = variables.map((each): StateOfSource => ({...each, ...portsOfState(each, signature)}));
+  const ends = [
+    ...outputsOf(signature, options.outputs, index),
+    ...state.flatMap(({after, output}) => (after === undefined ? [] : [{name: output, tensor: after}])),
+  ];
   const outputs = ends.map(({tensor}) => parseRef(tensor));
   const own = signature.inputs.map(({name, tensor, shape: declared}) => {
     const shape = options.shapes?.[name] ?? declared;
     return {name: tensor, as: name, ...(shape && {shape})};
   });
+  const kept = state.map(({name, input, initial: {shape}}) => ({name: `${name}:0`, as: input, shape}));
   const asked = (options.inputs ?? []).map((each): InputRequest => (typeof each === "string" ? {name: each} : each));
   const merged = asked.map((each): InputRequest => {
     const found = own.find(({as}) => as === each.name);
@@ -172,7 +205,7 @@ export function importSignature(
   const requests = isCut ? merged : own.map((each) => merged.find(({as}) => as === each.as) ?? each);
   // Two names may stand for one value.
   const selection = {
-    ...selectNodes(index, requests, [...new Set(outputs)]),
+    ...selectNodes(index, [...requests, ...kept], [...new Set(outputs)]),
     outputs,
     outputNames: ends.map(({name}) => name),
   };
@@ -183,7 +216,22 @@ export function importSignature(
     bytes: limits.maxConstantBytes,
     tensorBytes: limits.maxTensorBytes,
   });
-  return {graph, notes: selection.notes, format: "saved-model", name: signature.name};
+  const notes = [...selection.notes, ...state.map(describeState)];
+  return {graph, notes, format: "saved-model", name: signature.name, ...(state.length > 0 && {state})};
+}
+
+function describeState({name, after, initial: {dtype, shape}}: StateOfSource): string {
+  return `the variable "${name}", ${dtype} [${shape}], is kept from call to call${after === undefined ? ": this signature reads it" : ""}`;
+}
+
+/** Names that no input and no output of the signature has. */
+function portsOfState(
+  {name}: KeptVariable,
+  {inputs, outputs}: Signature,
+): {readonly input: string; readonly output: string} {
+  const taken = new Set([...inputs, ...outputs].map((port) => port.name));
+  const free = (wished: string): string => (taken.has(wished) ? free(`${wished}_`) : wished);
+  return {input: free(`state/${name}`), output: free(`state/${name}/after`)};
 }
 
 /** What a SavedModel offers, without its variables. */

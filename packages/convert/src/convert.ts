@@ -23,6 +23,7 @@ import {prepareGraph} from "./readers/graphdef/prepare.ts";
 import {type InputRequest, indexNodes, selectNodes} from "./readers/graphdef/select.ts";
 import {type Change, type ConvertReport, findDecomposed, unsupportedError} from "./report.ts";
 import {emitModel, signatureKey} from "./tflite/emit.ts";
+import {withVariables} from "./tflite/variables.ts";
 
 export type ModelFormat = "auto" | "graphdef" | "graphdef-text" | "tflite";
 
@@ -119,6 +120,18 @@ export interface Source {
   readonly format: ConvertReport["format"];
   /** Of the signature. */
   readonly name: string;
+  /** What is kept from call to call. Its inputs and outputs are the graph's, but not callers'. */
+  readonly state?: readonly StateOfSource[];
+}
+
+/** A variable: where it goes into the graph, and comes out if it is written, by the names of ports. */
+export interface StateOfSource {
+  readonly name: string;
+  readonly input: string;
+  readonly output: string;
+  /** Whether the graph has the output. */
+  readonly after?: string;
+  readonly initial: Tensor;
 }
 
 type SourceOptions = Pick<ConvertOptions, "verify" | "dumpPass" | "float64" | "quantize" | "ioType" | "reference">;
@@ -169,13 +182,16 @@ export function convertSources(
   const [first] = converted as [(typeof converted)[number]];
   const distinct = [...new Set(converted.map(({graph}) => graph))];
   const quantised = options.quantize && mergeQuantisation(distinct, options.quantize);
-  const {tflite, parts} = emitModel(converted.map(({source, graph}) => ({name: source.name, graph})));
+  const named = withVariables(
+    converted.map(({source, graph}) => ({name: source.name, graph, state: source.state ?? []})),
+  );
+  const {tflite, parts} = emitModel(named);
   const modelBytes = parts.reduce((sum, {length}) => sum + length, 0);
   let model: Uint8Array | undefined;
   if (options.verify) readModel(writeModel(tflite));
   const origins = converted.filter(({graph}, i) => converted.findIndex((each) => each.graph === graph) === i);
-  const signatures = converted.map(({source, graph}) => ({
-    name: source.name,
+  const signatures = named.map(({name, graph}) => ({
+    name,
     inputs: graph.inputs.map((port) => describePort(graph, port)),
     outputs: graph.outputs.map((port) => describePort(graph, port)),
   }));
@@ -194,15 +210,33 @@ export function convertSources(
         origins.map(({source}) => source.graph),
         /^tf\./,
       ),
-      operators: countOperators(distinct, /^tfl\./),
+      operators: countOperators([...new Set(named.map(({graph}) => graph))], /^tfl\./),
       modelBytes,
       ...(quantised && {quantisation: quantised}),
     },
     signature: signatures[0]!,
     signatures,
     ...(options.reference && {
-      reference: (inputs) => evaluateSource(first.source.graph, options.ioType ?? "source", inputs),
+      reference: rememberState(first.source, (inputs) =>
+        evaluateSource(first.source.graph, options.ioType ?? "source", inputs),
+      ),
     }),
+  };
+}
+
+type Evaluate = (inputs: ReadonlyMap<string, Tensor>) => ReadonlyMap<string, Tensor>;
+
+/** What a session sees: each call goes on from what the one before it left. */
+function rememberState({state = []}: Source, evaluate: Evaluate): Evaluate {
+  if (state.length === 0) return evaluate;
+  const values = new Map(state.map(({input, initial}) => [input, initial]));
+  return (inputs) => {
+    const outputs = new Map(evaluate(new Map([...inputs, ...values])));
+    for (const {input, output, after} of state) {
+      if (after !== undefined) values.set(input, outputs.get(output)!);
+      outputs.delete(output);
+    }
+    return outputs;
   };
 }
 

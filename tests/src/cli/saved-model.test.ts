@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import {mkdir, readFile, writeFile} from "node:fs/promises";
 import {join} from "node:path";
 import {after, before, test} from "node:test";
-import {readNpy, readNpz, type Tensor, writeNpy, writeNpz} from "@tf-trusted/tensor";
+import {readNpy, readNpz, Tensor, writeNpy, writeNpz} from "@tf-trusted/tensor";
 import {repository, runCli, workFolder} from "./cli-process.ts";
 
 let folder: string;
@@ -90,6 +90,33 @@ test("convert writes all signatures, or those that are named; run takes them fro
   const run = await runCli([...words, "--input-file", "in.npz", "--output-file", "all.npy"], folder);
   assert.equal(run.code, 0, run.stderr);
   assertClose(readNpy(await readFile(join(folder, "all.npy"))), goldens.get("total")!);
+});
+
+test("--keep-state: checked over several calls, begun anew by each run, and for SavedModels only", async () => {
+  const state = "fixtures/saved-model/state";
+  const refused = await runCli(["convert", state, "--output-file", "state.tflite"], folder);
+  assert.match(refused.stderr, /^error CONVERT_NOT_FROZEN: [\s\S]*--keep-state/);
+  const words = ["convert", state, "--output-file", "state.tflite", "--keep-state", "--check", "--json"];
+  const converted = await runCli(words, folder);
+  assert.equal(converted.code, 0, converted.stderr);
+  const {operators, check} = JSON.parse(converted.stdout);
+  assert.ok(operators.ASSIGN_VARIABLE > 0);
+  const {outputs} = check as {readonly outputs: readonly {readonly name: string; readonly largest: number}[]};
+  assert.ok(outputs.length === 5 && outputs.every(({largest}) => largest < 1e-5));
+  await writeFile(join(folder, "x2.npy"), writeNpy(Tensor.from([1, 2])));
+  for (const file of [
+    ["--model-file", "state.tflite"],
+    ["--model-file", state, "--keep-state"],
+  ]) {
+    for (let run = 0; run < 2; run++) {
+      const {stdout, stderr, code} = await runCli(["run", ...file, "--input-file", "x2.npy", "--json"], folder);
+      assert.equal(code, 0, stderr);
+      assert.equal(JSON.parse(stdout).outputs.calls.values, 1);
+    }
+  }
+  const other = await runCli(["run", "--model-file", "state.tflite", "--input-file", "x2.npy", "--keep-state"], folder);
+  assert.match(other.stderr, /^error CLI_USAGE: --keep-state is for SavedModels/m);
+  assert.equal(other.code, 2);
 });
 
 test("an unknown signature, an unknown output and a folder of something else are told apart", async () => {

@@ -61,6 +61,16 @@ test("every signature of the SavedModels of the corpus", {skip: models ? false :
   );
 });
 
+test("state that calls change is kept where that is asked for", {skip: models ? false : skipReason}, async () => {
+  const engine = await createWasmEngine();
+  const cases = casesOf("savedmodels") as readonly unknown[] as readonly SavedModelCase[];
+  const state = cases.find(({id}) => id === "savedmodels/mutable_state")!;
+  const options = {signature: "serving_default", tags: state.tags, keepState: true};
+  const outcome = await judgeFolder(engine, {...state, io: state.io.serving_default!}, state.file, options);
+  await engine.close();
+  assert.equal(outcome.kind, "right");
+});
+
 test("networks as SavedModels", {skip: models ? false : skipReason}, async (t) => {
   const engine = await createWasmEngine();
   const cases = casesOf("nets").filter(({id}) => existsSync(join(models!, id, "saved_model")));

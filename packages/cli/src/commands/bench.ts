@@ -65,6 +65,7 @@ export const benchCommand = defineCommand({
       batchSize: args["batch-size"],
       signature: args.signature,
       tags: args.tags,
+      keepState: args["keep-state"],
     };
     const name = args["model-name"] ?? defaultModelName;
     const files = await readInputFiles(args["input-file"]);

@@ -14,7 +14,7 @@ import {prepareInputs} from "../model/prepare-inputs.ts";
 import {listOperators, renderPorts} from "../render/ports.ts";
 import {formatBytes, formatMs, formatShape} from "../render/quantities.ts";
 import {printable, type Style} from "../render/style.ts";
-import {readInputFiles} from "./prediction-flags.ts";
+import {keepStateFlag, readInputFiles} from "./prediction-flags.ts";
 
 const parseIoType = oneOf("source", "float32", "int8", "uint8");
 const parseQuantize = oneOf("weights", "float16", "keep");
@@ -52,6 +52,7 @@ export const convertCommand = defineCommand({
       byDefault: "all that are served",
     },
     tags: {value: "TAG,TAG", parse: parseTags, help: "of a SavedModel's MetaGraph", byDefault: "serve"},
+    ...keepStateFlag,
     "batch-size": {value: "N", parse: wholeNumber(1, 1_000_000), help: "fix the first dimension of each input"},
     quantize: {
       value: "weights|float16|keep",
@@ -118,6 +119,7 @@ export const convertCommand = defineCommand({
         signature: flags.signature[0],
         signatures: flags.signature,
         tags: flags.tags,
+        keepState: flags["keep-state"],
       },
       {
         reference: flags.check === true,

@@ -35,6 +35,11 @@ export const serverFlags = {
   ...threadsFlag,
 } as const satisfies Flags;
 
+/** For whatever converts. */
+export const keepStateFlag = {
+  "keep-state": {help: "keep what a SavedModel writes into its variables for the next call, for each session apart"},
+} as const satisfies Flags;
+
 export const inputFlags = {
   "input-file": {
     value: "FILE",
@@ -57,6 +62,7 @@ export const inputFlags = {
   "model-name": {value: "NAME", help: "what the model is called in the enclave", byDefault: "model"},
   signature: {value: "NAME", help: "of a SavedModel or .tflite file with several", byDefault: "serving_default"},
   tags: {value: "TAG,TAG", parse: parseTags, help: "of a SavedModel's MetaGraph", byDefault: "serve"},
+  ...keepStateFlag,
 } as const satisfies Flags;
 
 export const benchmarkFlags = {

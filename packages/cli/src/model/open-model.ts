@@ -57,6 +57,8 @@ export interface ModelWishes {
   readonly signatures?: readonly string[] | undefined;
   /** Of a SavedModel's MetaGraph. */
   readonly tags?: readonly string[] | undefined;
+  /** Of a SavedModel that writes variables. */
+  readonly keepState?: boolean | undefined;
 }
 
 export interface SignaturePorts {
@@ -96,6 +98,9 @@ export interface OpenOptions extends Pick<ConvertOptions, "dumpPass" | "quantize
  */
 export async function openModel(path: string, wishes: ModelWishes, options: OpenOptions = {}): Promise<OpenedModel> {
   const source = await recognisePath(path);
+  if (wishes.keepState && source.kind !== "saved-model") {
+    throw new CliError("CLI_USAGE", `--keep-state is for SavedModels, and ${path} is another kind of model`);
+  }
   switch (source.kind) {
     case "saved-model":
       return openSavedModel(path, source.files, wishes, options);
@@ -249,6 +254,7 @@ async function openSavedModel(
   const converted = await convertSavedModel(files, {
     ...options,
     tags: served.tags,
+    keepState: wishes.keepState === true,
     outputs: wishes.outputNames,
     signature: signatures,
     ...(isCut

@@ -80,10 +80,15 @@ const savedModel = readFolder(join(fixtures, "saved-model/model"));
 /** Its variables are found by the trees of objects. */
 const kerasModel = readFolder(join(fixtures, "saved-model/keras"));
 
+const stateModel = readFolder(join(fixtures, "saved-model/state"));
+
 function savedModelTarget(part: string, name = "SavedModel", model = savedModel): FuzzTarget {
   const path = [...model.keys()].find((each) => each.includes(part))!;
   const run = (mutant: Uint8Array) =>
-    convertSavedModel(filesInMemory({...Object.fromEntries(model), [path]: mutant}), {limits});
+    convertSavedModel(filesInMemory({...Object.fromEntries(model), [path]: mutant}), {
+      limits,
+      keepState: model === stateModel,
+    });
   return bytesTarget(`${name} ${path}`, [model.get(path)!], run);
 }
 
@@ -192,6 +197,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   ),
   ...["saved_model.pb", ".index", ".data-"].map((part) => savedModelTarget(part)),
   savedModelTarget("saved_model.pb", "SavedModel of Keras 3", kerasModel),
+  savedModelTarget("saved_model.pb", "SavedModel that keeps state", stateModel),
   ...kerasTargets(),
   ...Object.entries(tfjsModels).flatMap(([name, [json, weights]]) => {
     const run = (mutant: Uint8Array) => convertOrInspect(filesInMemory({"model.json": mutant, "w.bin": weights}));

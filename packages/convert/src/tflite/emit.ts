@@ -94,14 +94,13 @@ class ModelEmitter {
   readonly #bufferHashes = new Map<number, readonly number[]>();
   readonly #codes: {builtin: string; version: number}[] = [];
   readonly #subgraphs: (Subgraph | undefined)[] = [];
+  readonly #graphIndices = new Map<Graph, number>();
   /** The source's names for operators and tensors of each subgraph. */
   readonly #origins: (Origins | undefined)[] = [];
 
   model(named: readonly NamedGraph[]): TfliteModel {
-    const indices = new Map<Graph, number>();
     const signatures = named.map(({name, graph}, i): SignatureDef => {
-      const index = indices.get(graph) ?? this.subgraph(graph, i === 0 ? "main" : name);
-      indices.set(graph, index);
+      const index = this.subgraph(graph, i === 0 ? "main" : name);
       const {inputs, outputs} = this.#subgraphs[index]!;
       return {
         key: name,
@@ -121,9 +120,12 @@ class ModelEmitter {
     };
   }
 
-  /** Adds a graph and what it runs; gives its index. */
+  /** Adds a graph and what it runs, once; gives its index. */
   subgraph(graph: Graph, name: string): number {
+    const known = this.#graphIndices.get(graph);
+    if (known !== undefined) return known;
     const index = this.#subgraphs.push(undefined) - 1;
+    this.#graphIndices.set(graph, index);
     const emitter = new SubgraphEmitter(this);
     this.#subgraphs[index] = emitter.subgraph(graph, name);
     this.#origins[index] = emitter.origins;

@@ -10,6 +10,7 @@ import type {EnclaveConfiguration} from "../configuration.ts";
 import {EnclaveError} from "../enclave-error.ts";
 import type {ModelPool, PoolFigures} from "../scheduler/model-pool.ts";
 import {Scheduler} from "../scheduler/scheduler.ts";
+import {SessionPools} from "./session-pools.ts";
 import {checkModelName, parseStart, receiveChunks} from "./upload.ts";
 
 export interface ModelInfo {
@@ -20,6 +21,8 @@ export interface ModelInfo {
 }
 
 export interface PredictionCall extends RunOptions {
+  /** Whose call it is: a model that keeps state keeps it for each apart. */
+  readonly session: object;
   readonly model: string;
   /** May be empty where there is one, or `serving_default`. */
   readonly signature: string;
@@ -30,6 +33,8 @@ export interface PredictionCall extends RunOptions {
 interface Entry {
   readonly info: ModelInfo;
   readonly pool: ModelPool;
+  /** Of a model that keeps state; `pool` is among them. */
+  readonly sessions: SessionPools | undefined;
   calls: number;
   retired: boolean;
 }
@@ -39,6 +44,8 @@ export class ModelRegistry {
   readonly #configuration: EnclaveConfiguration;
   readonly #scheduler: Scheduler;
   readonly #entries = new Map<string, Entry>();
+  /** Sessions that ended: a call of theirs that comes late must not begin a new state. */
+  readonly #ended = new WeakSet<object>();
   /** Bytes of all files in memory: loaded, being uploaded, and retired ones with calls under way. */
   #usedBytes = 0;
   #uploads = 0;
@@ -63,8 +70,8 @@ export class ModelRegistry {
 
   /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`. */
   describe(name: string): ModelInfo & {readonly figures: PoolFigures} {
-    const {info, pool} = this.#entry(name);
-    return {...info, figures: pool.figures};
+    const {info, pool, sessions} = this.#entry(name);
+    return {...info, figures: (sessions ?? pool).figures};
   }
 
   /** After the last call. The models end with their engine. */
@@ -103,7 +110,8 @@ export class ModelRegistry {
       if (start.maxBatch > 1) await this.#checkBatching(pool);
       const info = {name, size, sha256: Uint8Array.from(sha256), signatures: pool.signatures};
       const previous = this.#entries.get(name);
-      this.#entries.set(name, {info, pool, calls: 0, retired: false});
+      const sessions = pool.stateful ? new SessionPools(this.#scheduler, pool) : undefined;
+      this.#entries.set(name, {info, pool, sessions, calls: 0, retired: false});
       if (previous) await this.#retire(previous);
       return info;
     } catch (error) {
@@ -123,16 +131,21 @@ export class ModelRegistry {
 
   /** Throws `MODEL_NAME`, `MODEL_UNKNOWN`, `MODEL_SIGNATURE`, `MODEL_BUSY`, and `LitertError`. */
   async predict({
+    session,
     model,
     signature,
     inputs,
     ...options
   }: PredictionCall): Promise<RunResult & {readonly info: ModelInfo}> {
+    if (this.#ended.has(session))
+      throw new EnclaveError("SESSION_EXPIRED", "the session ended; connect and attest again");
     const entry = this.#entry(model);
-    const name = chooseSignature(entry.info, signature);
+    const call = {signature: chooseSignature(entry.info, signature), inputs, ...options};
+    const runIn = (pool: ModelPool) => this.#scheduler.run(pool, call);
     entry.calls++;
     try {
-      return {...(await this.#scheduler.run(entry.pool, {signature: name, inputs, ...options})), info: entry.info};
+      const result = await (entry.sessions === undefined ? runIn(entry.pool) : entry.sessions.run(session, runIn));
+      return {...result, info: entry.info};
     } finally {
       entry.calls--;
       if (entry.retired && entry.calls === 0) await this.#close(entry);
@@ -160,13 +173,20 @@ export class ModelRegistry {
     throw new EnclaveError("MODEL_UNKNOWN", `no model is called ${name}`, {details: {name}});
   }
 
+  /** What models keep for the session goes, after its last calls. */
+  async endSession(session: object): Promise<void> {
+    this.#ended.add(session);
+    await Promise.all([...this.#entries.values()].map(({sessions}) => sessions?.end(session)));
+  }
+
   async #retire(entry: Entry): Promise<void> {
     entry.retired = true;
     if (entry.calls === 0) await this.#close(entry);
   }
 
-  async #close({pool, info}: Entry): Promise<void> {
+  async #close({pool, sessions, info}: Entry): Promise<void> {
     try {
+      await sessions?.close();
       await this.#scheduler.close(pool);
     } finally {
       this.#usedBytes -= info.size;

@@ -143,8 +143,8 @@ export class PredictStream {
     const {events} = this.#options;
     try {
       this.#session.checkAttested();
-      const bounds = {timeoutMs: undefined, signal: this.#gone.signal};
-      return framePredictResponse(await predict(request, this.#options, bounds));
+      const caller = {session: this.#session, timeoutMs: undefined, signal: this.#gone.signal};
+      return framePredictResponse(await predict(request, this.#options, caller));
     } catch (error) {
       return framePredictResponse(create(PredictResponseSchema, {error: toErrorDetail(error, method, events)}));
     }

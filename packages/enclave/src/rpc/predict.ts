@@ -10,10 +10,17 @@ import {
 } from "@tf-trusted/protocol";
 import type {EnclaveConfiguration} from "../configuration.ts";
 import type {ModelRegistry} from "../models/registry.ts";
+import type {Session} from "../session/session.ts";
 
 export interface PredictContext {
   readonly configuration: EnclaveConfiguration;
   readonly registry: ModelRegistry;
+}
+
+export interface PredictCaller {
+  readonly session: Session;
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -23,10 +30,11 @@ export interface PredictContext {
 export async function predict(
   request: PredictRequest,
   {configuration, registry}: PredictContext,
-  {timeoutMs, signal}: {readonly timeoutMs: number | undefined; readonly signal: AbortSignal},
+  {session, timeoutMs, signal}: PredictCaller,
 ): Promise<PredictResponse> {
   const start = performance.now();
   const {outputs, engineMs, info} = await registry.predict({
+    session,
     model: request.model,
     signature: request.signature,
     inputs: tensorsFromMessages(request.inputs),

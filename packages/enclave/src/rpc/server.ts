@@ -16,6 +16,7 @@ import {createContextValues} from "@connectrpc/connect";
 import {setTrailerStatus} from "@connectrpc/connect/protocol-grpc";
 import {connectNodeAdapter} from "@connectrpc/connect-node";
 import {AttestationService, PredictionService} from "@tf-trusted/protocol";
+import {internalError} from "../events.ts";
 import {Session, type SessionContext} from "../session/session.ts";
 import type {TlsIdentity} from "../session/tls-identity.ts";
 import {PredictStream, ReceiveMemory} from "./predict-stream.ts";
@@ -76,11 +77,13 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   server.maxConnections = configuration.maxConnections;
 
   server.on("session", (session) => {
-    sessions.set(session, new Session(session, context));
+    const own = new Session(session, context);
+    sessions.set(session, own);
     open.add(session);
     session.once("close", () => {
       open.delete(session);
       wide.delete(session);
+      options.registry.endSession(own).catch((error: unknown) => events(internalError(error)));
     });
     // A connection that breaks is its own affair.
     session.on("error", () => session.destroy());

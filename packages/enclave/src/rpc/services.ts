@@ -100,7 +100,11 @@ export function addServices(router: ConnectRouter, {configuration, registry, eve
     {
       predict: (request, context) =>
         answer(context, () =>
-          predict(request, {configuration, registry}, {timeoutMs: context.timeoutMs(), signal: context.signal}),
+          predict(
+            request,
+            {configuration, registry},
+            {session: context.values.get(sessionKey)!, timeoutMs: context.timeoutMs(), signal: context.signal},
+          ),
         ),
     },
     {readMaxBytes: configuration.maxMessageBytes},

@@ -18,6 +18,8 @@ export interface PoolOptions {
   /** 1: calls aren't joined. */
   readonly maxRows: number;
   readonly maxDelayMs: number;
+  /** The file is another pool's, which outlives this one. */
+  readonly sharesFile?: boolean;
 }
 
 /** What callers are told of a model's life in memory. */
@@ -62,16 +64,19 @@ export class ModelPool {
   calls = 0;
   engineMs = 0;
 
-  /** `file` is shared with the workers and is overwritten at the end. */
+  readonly #sharesFile: boolean;
+
+  /** `file` is shared with the workers and, unless it is another pool's, overwritten at the end. */
   constructor(
     engine: Engine,
     file: Uint8Array,
     first: LoadedModel,
-    {threads, maxWorkers, maxRows, maxDelayMs}: PoolOptions,
+    {threads, maxWorkers, maxRows, maxDelayMs, sharesFile = false}: PoolOptions,
   ) {
     this.#engine = engine;
     this.maxRows = maxRows;
     this.maxDelayMs = maxDelayMs;
+    this.#sharesFile = sharesFile;
     this.file = file;
     this.signatures = first.signatures;
     this.threads = threads;
@@ -85,7 +90,8 @@ export class ModelPool {
   }
 
   get memoryBytes(): number {
-    return this.workers.reduce((sum, {model}) => sum + (model.memoryBytes ?? this.file.length), this.file.length);
+    const own = this.#sharesFile ? 0 : this.file.length;
+    return this.workers.reduce((sum, {model}) => sum + (model.memoryBytes ?? this.file.length), own);
   }
 
   get figures(): PoolFigures {
@@ -115,7 +121,7 @@ export class ModelPool {
     this.closed = true;
     clearTimeout(this.delay);
     await Promise.all(this.workers.splice(0).map(({model}) => model.close()));
-    this.file.fill(0);
+    if (!this.#sharesFile) this.file.fill(0);
   }
 }
 

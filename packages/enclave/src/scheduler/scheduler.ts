@@ -72,7 +72,17 @@ export class Scheduler {
     const {signal, maxBatch = 1, maxDelayMs = 0} = options;
     const first = await this.#engine.load(file, {threads, limits: {maxBatch}, ...(signal && {signal})});
     const maxWorkers = Math.max(1, Math.floor(cores / threads));
-    const pool = new ModelPool(this.#engine, file, first, {threads, maxWorkers, maxRows: maxBatch, maxDelayMs});
+    return this.#admit(new ModelPool(this.#engine, file, first, {threads, maxWorkers, maxRows: maxBatch, maxDelayMs}));
+  }
+
+  /** The same model once more, apart from the first, whose file it shares. That one has to be closed after it. Throws as `load`. */
+  async loadBeside({file, threads, maxWorkers, maxRows, maxDelayMs}: ModelPool): Promise<ModelPool> {
+    const first = await this.#engine.load(file, {threads});
+    const options = {threads, maxWorkers, maxRows, maxDelayMs, sharesFile: true};
+    return this.#admit(new ModelPool(this.#engine, file, first, options));
+  }
+
+  async #admit(pool: ModelPool): Promise<ModelPool> {
     this.#pools.add(pool);
     // Nobody may unload it before its first call.
     pool.running++;

@@ -201,6 +201,11 @@ export const tflOperators: readonly TflOperator[] = [
   row("SPLIT_V", given, "SplitVOptions", common),
   row("UNPACK", given, "UnpackOptions", ["float32", "int8", "int16", "int32", "uint8", "bool"]),
   row("WHILE", given, "WhileOptions"),
+  // State: emitted after all passes (tflite/variables.ts).
+  row("CALL_ONCE", given, "CallOnceOptions"),
+  row("VAR_HANDLE", given, "VarHandleOptions"),
+  row("READ_VARIABLE", given, "ReadVariableOptions"),
+  row("ASSIGN_VARIABLE", given, "AssignVariableOptions"),
   row("DYNAMIC_UPDATE_SLICE", given, "DynamicUpdateSliceOptions", [...movable, "float16", "complex64"]),
   row("CONV_2D", given, "Conv2DOptions", float),
   row("DEPTHWISE_CONV_2D", given, "DepthwiseConv2DOptions", float),

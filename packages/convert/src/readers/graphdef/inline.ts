@@ -21,10 +21,20 @@ interface FunctionBody {
   readonly nodes: readonly NodeDef[];
   /** For each result, the reference in the body. */
   readonly results: readonly string[];
+  /** Nodes that run with every call, whether their results are wanted or not. */
+  readonly effects: readonly string[];
+}
+
+export interface InlineOptions {
+  /**
+   * Keeps control edges: a body runs after what its call waits for, and what waits for a call waits for the body's effects.
+   * Without, bodies have data edges only, which are all that numbers depend on where nothing is written.
+   */
+  readonly control?: boolean;
 }
 
 /** Throws `CONVERT_GRAPH_INVALID` for calls of functions that aren't there or don't fit, and `CONVERT_LIMIT`. */
-export function inlineCalls(graph: GraphDef): GraphDef {
+export function inlineCalls(graph: GraphDef, {control = false}: InlineOptions = {}): GraphDef {
   if (graph.functions.length === 0) return graph;
   const functions = new Map(graph.functions.map((each) => [functionName(each), each]));
   const bodies = new Map<string, FunctionBody>();
@@ -68,27 +78,35 @@ export function inlineCalls(graph: GraphDef): GraphDef {
   /** The nodes of a body, and an IdentityN of the results. */
   function call(node: NodeDef, target: Called, inputs: readonly string[], prefix: string): NodeDef[] {
     const body = bodyOf(node, target.name);
-    const data = inputs.filter((input) => !input.startsWith("^"));
+    const data = inputs.filter((input) => !isControl(input));
     if (data.length !== body.arguments.length) {
       throw invalid(node, `calls "${target.name}" with ${data.length} arguments, expected ${body.arguments.length}`);
     }
     const given = new Map(body.arguments.map((name, i) => [name, data[i]!]));
     const byName = new Map(body.nodes.map((each) => [each.name, each]));
     const resolve = (ref: string): string => resolveRef(node, ref, given, byName, prefix, functions);
+    const awaited = control ? node.inputs.filter(isControl) : [];
+    // In a body, arguments may be waited for as well: they are there before it.
+    const within = (ref: string): readonly string[] => (byName.has(ref.slice(1)) ? [`^${prefix}/${ref.slice(1)}`] : []);
     const inner = body.nodes.map(
       (each): NodeDef => ({
         name: `${prefix}/${each.name}`,
         op: each.op,
-        inputs: each.inputs.filter((input) => !input.startsWith("^")).map(resolve),
+        inputs: [
+          ...each.inputs.filter((input) => !isControl(input)).map(resolve),
+          ...(control ? [...each.inputs.filter(isControl).flatMap(within), ...awaited] : []),
+        ],
         attributes: substitute(each.attributes, target.attributes),
       }),
     );
-    return [...inner, identityOf(node.name === prefix ? node.name : prefix, body.results.map(resolve), node)];
+    const effects = control ? body.effects.flatMap((name) => within(`^${name}`)) : [];
+    const results = [...body.results.map(resolve), ...effects, ...awaited];
+    return [...inner, identityOf(node.name === prefix ? node.name : prefix, results, node)];
   }
 
   /** All branches, and for each result the one that the first input chooses. */
   function choose(node: NodeDef, branches: readonly Called[]): NodeDef[] {
-    const [index, ...inputs] = node.inputs.filter((input) => !input.startsWith("^"));
+    const [index, ...inputs] = node.inputs.filter((input) => !isControl(input));
     if (index === undefined || branches.length === 0) throw invalid(node, "a condition without branches");
     const names = branches.map((_, i) => `${node.name}/branch_${i}`);
     const expanded = branches.flatMap((branch, i) => call(node, branch, inputs, names[i]!));
@@ -150,8 +168,11 @@ function readBody(message: Message): FunctionBody {
       attributes: (node.attr ?? new Map()) as MessageMap,
     })),
     results: names("output_arg").map((name) => results.get(name) ?? name),
+    effects: ((message.control_ret ?? []) as Message[]).map((entry) => (entry.value ?? "") as string),
   };
 }
+
+const isControl = (input: string): boolean => input.startsWith("^");
 
 /** `arg`, or `node:output:k` where k counts within that output argument. */
 function resolveRef(

@@ -151,6 +151,7 @@ const functionDef: MessageTable = {
   1: {name: "signature", kind: "message", message: () => opDef},
   3: {name: "node_def", kind: "message", repeated: true, message: () => nodeDef},
   4: {name: "ret", kind: "message", repeated: true, message: () => stringPair},
+  6: {name: "control_ret", kind: "message", repeated: true, message: () => stringPair},
 };
 
 const library: MessageTable = {1: {name: "function", kind: "message", repeated: true, message: () => functionDef}};

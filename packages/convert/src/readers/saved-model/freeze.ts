@@ -14,10 +14,20 @@ import type {Checkpoint} from "../checkpoint/checkpoint.ts";
 import type {GraphDef, NodeDef} from "../graphdef/graph-def.ts";
 import {inlineCalls} from "../graphdef/inline.ts";
 import {dataTypeNumbers, dataTypes} from "../graphdef/schema.ts";
-import {indexNodes, type NodeIndex, parseRef} from "../graphdef/select.ts";
+import {indexNodes, type NodeIndex, nodeName, parseRef} from "../graphdef/select.ts";
 import {decodeTensorProto} from "../graphdef/tensor-proto.ts";
 import {trackedVariables} from "./object-graph.ts";
 import type {MetaGraph} from "./saved-model.ts";
+import {
+  executed,
+  isKeptWrite,
+  refusal,
+  type StateVariable,
+  scheduleOf,
+  stateInput,
+  threadState,
+  writtenVariables,
+} from "./state.ts";
 
 /** Where a variable's value is: a key, and for a part of a partitioned one which slice of it. */
 interface Place {
@@ -33,31 +43,50 @@ const identities: ReadonlySet<string> = new Set(["Identity", "EnsureShape"]);
 const writes =
   /^(Assign|AssignAdd|AssignSub|Assign(Add|Sub)?VariableOp|Resource(Scatter|Apply|Strided)\w*|Scatter(Add|Sub|Update|Mul|Div|NdAdd|NdUpdate))$/;
 
+/** A variable that a signature of the frozen graph takes in and gives out, and what it holds before the first call. */
+export interface KeptVariable extends StateVariable {
+  readonly initial: Tensor;
+}
+
+export interface FrozenGraph {
+  readonly graph: GraphDef;
+  /** Of each signature; empty where no state is kept. */
+  readonly state: readonly (readonly KeptVariable[])[];
+}
+
 /**
- * Inlines calls and freezes what `outputs` need. Throws `CONVERT_NOT_FROZEN` for variables without a value in the checkpoint
- * and for models that write variables, and what reading the checkpoint throws.
+ * Inlines calls and freezes what signatures need, each given by its outputs. With `keepState` variables that they write
+ * become values that go in and come out. Throws `CONVERT_NOT_FROZEN` for variables without a value in the checkpoint and,
+ * without `keepState`, for models that write variables; `CONVERT_STATE`; and what reading the checkpoint throws.
  */
 export async function freezeVariables(
   {graph, objects}: Pick<MetaGraph, "graph" | "objects">,
-  outputs: readonly string[],
+  signatures: readonly (readonly string[])[],
   checkpoint: Checkpoint | undefined,
-): Promise<GraphDef> {
-  refuseWrites(graph, outputs);
+  keepState: boolean,
+): Promise<FrozenGraph> {
+  const found = findWrites(graph, signatures.flat());
+  if (found.length > 0 && !keepState) refuseWrites(found);
   const inlined = inlineCalls(graph);
-  const index = indexNodes(inlined);
-  const places = restoredVariables(inlined, index);
-  const needed = [...reachable(index, outputs)].filter((node) => handles.has(node.op));
+  const places = restoredVariables(inlined, indexNodes(inlined));
+  const threaded = found.length > 0 ? keepWritten(graph, inlined, signatures, found) : {nodes: new Map(), state: []};
+  const pure = {...inlined, nodes: inlined.nodes.map((node) => threaded.nodes.get(node.name) ?? node)};
+  const kept = new Set(threaded.state.flat().map(({name}) => name));
+  const wanted = [...signatures.flat(), ...threaded.state.flat().flatMap(({after}) => after ?? [])];
+  const index = indexNodes(pure);
+  const needed = inlined.nodes.filter(({name}) => kept.has(name));
+  for (const node of reachable(index, wanted)) if (handles.has(node.op)) needed.push(node);
   const isPlaced = ({name}: NodeDef) => checkpoint?.has(places.get(name)?.key ?? "") === true;
   const tracked =
     objects === undefined || checkpoint === undefined || needed.every(isPlaced)
       ? new Map<string, string>()
       : await trackedVariables(graph, objects, checkpoint);
-  const values = new Map<string, NodeDef>();
+  const values = new Map<string, Tensor>();
   const missing: string[] = [];
   for (const node of needed) {
     const place = isPlaced(node) ? places.get(node.name)! : {key: tracked.get(node.name) ?? "", slice: ""};
     if (checkpoint?.has(place.key) !== true) missing.push(node.name);
-    else values.set(node.name, constantNode(node.name, checkFits(node, await readPlace(checkpoint, place))));
+    else values.set(node.name, checkFits(node, await readPlace(checkpoint, place)));
   }
   if (missing.length > 0) {
     const names = missing.slice(0, 20).map((name) => `"${name}"`);
@@ -67,11 +96,53 @@ export async function freezeVariables(
       {details: {nodes: missing}},
     );
   }
-  return {
-    ...inlined,
-    nodes: inlined.nodes.map((node) => values.get(node.name) ?? readNode(node)),
-    functions: inlined.functions.map(readInFunction),
+  const frozen = (node: NodeDef): NodeDef => {
+    if (kept.has(node.name)) return node;
+    const value = values.get(node.name);
+    return value === undefined ? readNode(node) : constantNode(node.name, value);
   };
+  return {
+    graph: {...pure, nodes: pure.nodes.map(frozen), functions: inlined.functions.map(readInFunction)},
+    state: signatures.map((_, i) =>
+      (threaded.state[i] ?? []).map((each) => ({...each, initial: values.get(each.name)!})),
+    ),
+  };
+}
+
+/** Nodes that have to be others, and the variables of each signature. Throws `CONVERT_STATE`. */
+function keepWritten(
+  graph: GraphDef,
+  inlined: GraphDef,
+  signatures: readonly (readonly string[])[],
+  found: readonly Write[],
+): {readonly nodes: ReadonlyMap<string, NodeDef>; readonly state: readonly (readonly StateVariable[])[]} {
+  const uncertain = found.find(({isCertain, op}) => !isCertain || !isKeptWrite(op));
+  if (uncertain !== undefined) {
+    const why = isKeptWrite(uncertain.op) ? "in a condition or a loop" : `by ${uncertain.op}`;
+    throw refusal(uncertain.name, `"${uncertain.name}" writes a variable ${why}, which can't be kept`);
+  }
+  const index = indexNodes(inlined);
+  const handleOf = (ref: string): string | undefined => {
+    const source = sourceOf(index, parseRef(ref));
+    return source !== undefined && handles.has(source.node.op) ? source.node.name : undefined;
+  };
+  const schedule = scheduleOf(inlineCalls(graph, {control: true}));
+  const orders = signatures.map((outputs) => executed(schedule, outputs.map(nodeName)));
+  const kept = new Set(orders.flatMap((order) => [...writtenVariables(order, handleOf)]));
+  const nodes = new Map<string, NodeDef>();
+  const state = orders.map((order) => {
+    const threaded = threadState(schedule, order, index, kept, handleOf);
+    for (const [name, node] of threaded.nodes) {
+      const other = nodes.get(name);
+      if (other !== undefined && other.inputs.join() !== node.inputs.join()) {
+        throw refusal(name, `"${name}" uses a variable in two signatures, each of which leaves it another value`);
+      }
+      nodes.set(name, node);
+    }
+    return threaded.variables;
+  });
+  for (const name of kept) nodes.set(name, stateInput(index.nodes.get(name)!));
+  return {nodes, state};
 }
 
 /** Reading a variable's value from its handle, where the handle is the value. */
@@ -246,32 +317,49 @@ function reachable(index: NodeIndex, outputs: readonly string[]): ReadonlySet<No
   return seen;
 }
 
-/** Writing happens for its effect, so that no data edge leads to it: it is looked for in all functions that are called. */
-function refuseWrites(graph: GraphDef, outputs: readonly string[]): void {
-  const index = indexNodes(graph);
+/** A node that changes a variable when the model is called. */
+interface Write {
+  readonly name: string;
+  readonly op: string;
+  /** Not in a condition, nor in a loop. */
+  readonly isCertain: boolean;
+}
+
+/** Writing happens for its effect: control edges may be all that lead to it, or none, in functions that are called. */
+function findWrites(graph: GraphDef, outputs: readonly string[]): readonly Write[] {
   const functions = new Map(
     graph.functions.map((each) => [((each.signature as Message | undefined)?.name ?? "") as string, each]),
   );
-  const written = new Set<string>();
+  const found = new Map<string, Write>();
   const seen = new Set<string>();
-  const visit = (op: string, name: string, attributes: MessageMap): void => {
-    if (writes.test(op)) written.add(name);
+  const visit = (op: string, name: string, attributes: MessageMap, isCertain: boolean): void => {
+    if (writes.test(op)) found.set(`${name} ${isCertain}`, {name, op, isCertain});
+    const isCall = calls.has(op) || functions.has(op);
     for (const called of [op, ...[...attributes.values()].flatMap(functionNames)]) {
       const body = functions.get(called);
-      if (body === undefined || seen.has(called)) continue;
-      seen.add(called);
+      const within = isCertain && isCall;
+      if (body === undefined || seen.has(`${called} ${within}`)) continue;
+      seen.add(`${called} ${within}`);
       for (const node of (body.node_def ?? []) as Message[]) {
-        visit((node.op ?? "") as string, (node.name ?? "") as string, (node.attr ?? new Map()) as MessageMap);
+        visit((node.op ?? "") as string, (node.name ?? "") as string, (node.attr ?? new Map()) as MessageMap, within);
       }
     }
   };
-  for (const node of reachable(index, outputs)) visit(node.op, node.name, node.attributes);
-  if (written.size === 0) return;
-  const names = [...written].slice(0, 10).map((name) => `"${name}"`);
+  const all = executed(scheduleOf(graph), outputs.map(nodeName));
+  for (const node of all) visit(node.op, node.name, node.attributes, true);
+  return [...found.values()];
+}
+
+const calls: ReadonlySet<string> = new Set(["PartitionedCall", "StatefulPartitionedCall"]);
+
+function refuseWrites(found: readonly Write[]): never {
+  const nodes = [...new Set(found.map(({name}) => name))];
+  const names = nodes.slice(0, 10).map((name) => `"${name}"`);
   throw new ConvertError(
     "CONVERT_NOT_FROZEN",
-    `the model keeps state: ${names.join(", ")} ${written.size > 1 ? "write variables" : "writes a variable"} when it is called`,
-    {details: {nodes: [...written]}},
+    `the model keeps state: ${names.join(", ")} ${nodes.length > 1 ? "write variables" : "writes a variable"} when it is called; ` +
+      "keepState (--keep-state) keeps it, for each session apart",
+    {details: {nodes}},
   );
 }
 
