@@ -4,8 +4,8 @@
  * before them (their operands become outputs), as where they work on results. Nothing is offered before what is left went
  * through all passes and the lowering.
  */
+import {TfTrustedError} from "@tf-trusted/core";
 import {isDType} from "@tf-trusted/tensor";
-import {ConvertError} from "./convert-error.ts";
 import {type Rewrite, rewriteGraph} from "./ir/builder.ts";
 import {type Dim, isKnown, type Shape, symbolOf, toNumbers} from "./ir/dims.ts";
 import {type Graph, type Node, nodeOf, originOf, type Port, type Ref, refTo, type TensorType} from "./ir/graph.ts";
@@ -168,7 +168,7 @@ function isConvertible(make: () => Graph): boolean {
     const prepared = sourcePasses.reduce((at, pass) => runPass(pass, at, () => {}), make());
     return lowerGraph(prepared).unsupported.length === 0;
   } catch (error) {
-    if (error instanceof ConvertError) return false;
+    if (error instanceof TfTrustedError) return false;
     throw error;
   }
 }

@@ -41,6 +41,7 @@ const waves = (shape: readonly number[], phase: number): Operand => {
   const count = shape.reduce((a, b) => a * b, 1);
   return {shape, values: Array.from({length: count}, (_, i) => Math.fround(Math.sin(i * 1.3 + phase)))};
 };
+const countTo12: Operand = {shape: [3, 4], values: Array.from({length: 12}, (_, i) => i + 1)};
 const float = (value: number) => `f: ${value}`;
 
 const peepholes = [4, 5, 6].map((phase) => constant(waves([2], phase)));
@@ -350,6 +351,70 @@ const cases: readonly Case[] = [
       2: {shape: [2, 2], values: [0.865598, -0.237989, 0.052967, -0.020692]},
       3: {shape: [2, 2], values: [0.873613, -0.230413, -0.521254, -0.263442]},
     },
+  },
+  {
+    name: "floats towards zero",
+    op: "TruncateDiv",
+    operands: [vector(-0.36, 5.5, -5.5, 7, -0.5), vector(1, 2, 2, -2, Number.POSITIVE_INFINITY)],
+    outputs: {0: {values: [-0, 2, -2, -3, -0]}},
+  },
+  ...(["ArgMax", "ArgMin"] as const).map(
+    (op): Case => ({
+      name: "the first of equals among 64-bit integers",
+      op,
+      operands: [
+        {dtype: "int64", shape: [2, 4], values: [3, 2 ** 40, 2 ** 40, 1, -5, -7, -7, 0]},
+        constant({dtype: "int32", shape: [], values: [1]}),
+      ],
+      attributes: {T: int64, Tidx: int32, output_type: int64},
+      outputs: {0: {values: op === "ArgMax" ? [1, 3] : [3, 1]}},
+    }),
+  ),
+  ...[false, true].map(
+    (reverse): Case => ({
+      name: `exclusive${reverse ? " and reverse" : ""}: the sum of nothing is −∞`,
+      op: "CumulativeLogsumexp",
+      operands: [vector(1, 2, -1), constant({dtype: "int32", shape: [], values: [0]})],
+      attributes: {Tidx: int32, exclusive: "b: true", reverse: `b: ${reverse}`},
+      outputs: {
+        0: {values: reverse ? [2.048587, -1, Number.NEGATIVE_INFINITY] : [Number.NEGATIVE_INFINITY, 1, 2.313262]},
+      },
+    }),
+  ),
+  ...(
+    [
+      [[-1, 1], "RIGHT_LEFT", [3, 3], [2, 7, 12, 1, 6, 11, 5, 10, 9]],
+      [[-1, 1], "LEFT_RIGHT", [3, 3], [2, 7, 12, 1, 6, 11, 9, 5, 10]],
+      [[1, 2], "LEFT_LEFT", [2, 3], [3, 8, 9, 2, 7, 12]],
+    ] as const
+  ).map(
+    ([k, align, shape, values]): Case => ({
+      name: `diagonals ${k}, ${align}`,
+      op: "MatrixDiagPartV3",
+      operands: [countTo12, constant(ints(...k)), constant({shape: [], values: [9]})],
+      attributes: {align: `s: "${align}"`},
+      outputs: {0: {shape, values}},
+    }),
+  ),
+  {
+    name: "two diagonals among sevens",
+    op: "MatrixDiagV3",
+    operands: [
+      {shape: [2, 3], values: [1, 2, 3, 4, 5, 6]},
+      constant(ints(0, 1)),
+      constant({dtype: "int32", shape: [], values: [-1]}),
+      constant({dtype: "int32", shape: [], values: [-1]}),
+      constant({shape: [], values: [7]}),
+    ],
+    attributes: {align: 's: "RIGHT_LEFT"'},
+    outputs: {0: {shape: [3, 3], values: [4, 2, 7, 7, 5, 3, 7, 7, 6]}},
+  },
+  {
+    name: "two diagonals of a matrix that isn't square",
+    op: "MatrixSetDiagV3",
+    operands: [countTo12, {shape: [2, 3], values: [100, 200, 300, 400, 500, 600]}, constant(ints(0, 1))],
+    attributes: {align: 's: "RIGHT_LEFT"'},
+    outputs: {0: {shape: [3, 4], values: [400, 100, 3, 4, 5, 500, 200, 8, 9, 10, 600, 300]}},
   },
 ];
 

@@ -78,6 +78,30 @@ const cases: readonly (readonly [name: string, nodes: readonly string[], sizes: 
       [2, 1, 8],
     ],
   ],
+  ...(["Sum", "Mean", "Max", "Min", "Prod"] as const).map(
+    (op) =>
+      [
+        `sorted segments, ${op}`,
+        [
+          ints("second", [1], []),
+          plainNode("sizes", "Shape", ["x"], {T: "type: DT_FLOAT", out_type: "type: DT_INT32"}),
+          ints("first", [0], []),
+          plainNode("rows", "GatherV2", ["sizes", "first", "first"], {
+            Tparams: "type: DT_INT32",
+            Tindices: "type: DT_INT32",
+            Taxis: "type: DT_INT32",
+          }),
+          plainNode("range", "Range", ["first", "rows", "second"], {Tidx: "type: DT_INT32"}),
+          ints("two", [2], []),
+          plainNode("ids", "FloorDiv", ["range", "two"], {T: "type: DT_INT32"}),
+          plainNode("y", `Segment${op}`, ["x", "ids"], {T: "type: DT_FLOAT", Tindices: "type: DT_INT32"}),
+        ],
+        [
+          [4, 3],
+          [7, 3],
+        ],
+      ] as const,
+  ),
 ];
 
 for (const [name, nodes, sizes] of cases) {

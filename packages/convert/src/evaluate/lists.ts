@@ -5,7 +5,7 @@ import type {TensorType} from "../ir/graph.ts";
 import {booleanAttribute, failAt, type Site, stringAttribute} from "../ir/operators.ts";
 import {makeTensor} from "../ops/elements.ts";
 import {integers} from "../ops/shapes.ts";
-import {elementShape} from "../ops/tf/lists.ts";
+import {elementShape, growsAttribute} from "../ops/tf/lists.ts";
 
 export interface ListValue {
   readonly dtype: DType;
@@ -48,11 +48,16 @@ const rows: Readonly<Record<string, Row>> = {
     {dtype: tensor!.dtype, element: tensor!.shape.slice(1), items: unstack(tensor!)},
   ],
   "tf.TensorListSetItem": (site, [list, index, item]) => {
-    const grows = booleanAttribute(site, "resize_if_index_out_of_bounds");
+    const grows = booleanAttribute(site, growsAttribute);
     checkIndex(site, list!, numberIn(index!), grows ? Number.POSITIVE_INFINITY : 0);
-    const items = [...list!.items];
-    items[numberIn(index!)] = item;
-    return [withItems(list!, items)];
+    const place = numberIn(index!);
+    const length = Math.max(list!.items.length, place + 1);
+    return [
+      withItems(
+        list!,
+        Array.from({length}, (_, i) => (i === place ? item : list!.items[i])),
+      ),
+    ];
   },
   "tf.TensorListGetItem": (site, [list, index]) => {
     checkIndex(site, list!, numberIn(index!));

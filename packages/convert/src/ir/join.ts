@@ -4,8 +4,14 @@ import type {ListType, TensorType} from "./graph.ts";
 
 /** The type of a value that is either. Nothing is kept of elements; of lists, what either knows of what they hold. */
 export function joinTypes(a: TensorType, b: TensorType): TensorType {
-  if (a.list || b.list) return {dtype: "variant", shape: a.shape, list: joinLists(a.list, b.list)};
+  if (a.list || b.list) return {dtype: "variant", shape: a.shape, list: ofEither(a.list, b.list)};
   return {dtype: a.dtype, shape: joinShapes(a.shape, b.shape)};
+}
+
+/** Where nothing is known of one of them its length isn't either. */
+function ofEither(a: ListType | undefined, b: ListType | undefined): ListType {
+  const {dtype, shape} = joinLists(a, b);
+  return {dtype, shape: a && b ? shape : shape && [unknownDim, ...shape.slice(1)]};
 }
 
 export function joinShapes(a: Shape | undefined, b: Shape | undefined): Shape | undefined {

@@ -1,6 +1,8 @@
 /** Lowerings of operators on diagonals: masks over the last two dimensions, constants where their sizes are known. */
-import {isKnown, surelyEqual} from "../ir/dims.ts";
-import type {Ref} from "../ir/graph.ts";
+import {isKnown, isStatic, surelyEqual} from "../ir/dims.ts";
+import type {Ref, TensorType} from "../ir/graph.ts";
+import type {Site} from "../ir/operators.ts";
+import {bandAt, isWithin, matrixIndex, packedIndex, packing} from "../ops/diagonals.ts";
 import {makeTensor} from "../ops/elements.ts";
 import {product} from "../ops/shapes.ts";
 import {isSimpleDiagonal} from "../ops/tf/arrays.ts";
@@ -54,10 +56,9 @@ const bandPart: Lowering = ({inputs: [x, lower, upper]}, b) => {
 /** x on the diagonal, 0 elsewhere. */
 const matrixDiag =
   (operands: boolean): Lowering =>
-  ({inputs, site}, b) => {
+  ({inputs, types: [type], site}, b) => {
     const [x] = inputs;
-    if (operands && !isSimpleDiagonal(site, [1, 2, 3]))
-      return b.refuse("only the main diagonal of square matrices is lowered");
+    if (operands && !isSimpleDiagonal(site, [1, 2, 3])) return packedMatrix(b, site, inputs, type!);
     const size = {ref: x!, axis: b.rank(x!) - 1};
     const padding = operands ? b.cast(inputs[4]!, b.dtype(x!)) : b.like(0, x!);
     return b.select(diagonalMask(b, size, size), b.expandDims(x!, b.rank(x!)), padding);
@@ -65,11 +66,10 @@ const matrixDiag =
 
 const matrixSetDiag =
   (operands: boolean): Lowering =>
-  ({inputs: [x, diagonal, k]}, b) => {
+  ({inputs: [x, diagonal, k], site}, b) => {
     const shape = b.shape(x!);
     const [rows, columns] = shape.slice(-2);
-    if (operands && b.integers(k!, "k").some((each) => each !== 0))
-      return b.refuse("only the main diagonal is lowered");
+    if (operands && b.integers(k!, "k").some((each) => each !== 0)) return setPacked(b, site, x!, diagonal!);
     if (!surelyEqual(rows!, columns!) && !(isKnown(rows!) && isKnown(columns!)))
       return b.refuse("the sizes of the matrix aren't known");
     const leading = shape.length - 2;
@@ -83,11 +83,10 @@ const matrixSetDiag =
 /** The sum over columns of what lies on the diagonal: exact, since all else is 0. */
 const matrixDiagPart =
   (operands: boolean): Lowering =>
-  ({inputs: [x, k], types: [type]}, b) => {
+  ({inputs: [x, k, padding], types: [type], site}, b) => {
     const shape = b.shape(x!);
     const [rows, columns] = shape.slice(-2);
-    if (operands && b.integers(k!, "k").some((each) => each !== 0))
-      return b.refuse("only the main diagonal is lowered");
+    if (operands && b.integers(k!, "k").some((each) => each !== 0)) return takePacked(b, site, x!, padding!, type!);
     const leading = shape.slice(0, -2);
     const areKnown = isKnown(rows!) && isKnown(columns!);
     if (!surelyEqual(rows!, columns!) && !areKnown) return b.refuse("the sizes of the matrix aren't known");
@@ -104,6 +103,60 @@ const matrixDiagPart =
     const parts = b.reduce("SUM", masked, [shape.length - 1], false);
     return type!.shape ? b.reshape(parts, type!.shape) : parts;
   };
+
+/** Elements of [...batch, n] by constant indices, as [...batch, ...shape]; `outside` where an index is −1. */
+function pick(b: Lowerer, flat: Ref, shape: readonly number[], indexOf: (at: number) => number, outside: Ref): Ref {
+  const batch = b.shape(flat).slice(0, -1);
+  const indices = Array.from({length: b.bounded(product(shape) as number)}, (_, at) => indexOf(at));
+  const places = b.ints(indices.map((index) => Math.max(index, 0)));
+  const picked = b.reshape(b.gather(flat, places, batch.length), [...batch, ...shape]);
+  if (!indices.includes(-1)) return picked;
+  return b.select(b.value(makeTensor("bool", shape, (at) => (indices[at]! < 0 ? 0 : 1))), picked, outside);
+}
+
+/** The last `count` dimensions as one. */
+function flatten(b: Lowerer, x: Ref, count: number): Ref {
+  const shape = b.shape(x);
+  const size = product(shape.slice(-count));
+  return isKnown(size) && size > 0
+    ? b.reshape(x, [...shape.slice(0, -count), size])
+    : b.refuse("the sizes of its matrices or diagonals aren't known, or none");
+}
+
+/** Matrices of several diagonals, or of another than the main one. */
+function packedMatrix(b: Lowerer, site: Site, inputs: readonly Ref[], {shape}: TensorType): Ref {
+  const band = bandAt(site, 1);
+  if (band === undefined || !isStatic(shape?.slice(-2))) return b.refuse("its diagonals or sizes are computed");
+  const [rows, columns] = shape!.slice(-2) as [number, number];
+  const packed = packing(site, band, rows, columns);
+  const [x] = inputs;
+  if (b.shape(x!).at(-1) !== packed.length) return b.refuse("its diagonals don't fit its matrices");
+  const flat = flatten(b, x!, band.high > band.low ? 2 : 1);
+  const indexOf = (at: number) => packedIndex(packed, Math.floor(at / columns), at % columns);
+  return pick(b, flat, [rows, columns], indexOf, b.cast(inputs[4]!, b.dtype(x!)));
+}
+
+function setPacked(b: Lowerer, site: Site, x: Ref, diagonals: Ref): Ref {
+  const band = bandAt(site, 2);
+  const sizes = b.shape(x).slice(-2);
+  if (band === undefined || !isStatic(sizes)) return b.refuse("its diagonals or sizes are computed");
+  const [rows, columns] = sizes as [number, number];
+  if (!isWithin(band, rows, columns)) return b.refuse("diagonals that its matrices don't have");
+  const packed = packing(site, band, rows, columns);
+  const flat = flatten(b, diagonals, band.high > band.low ? 2 : 1);
+  return pick(b, flat, [rows, columns], (at) => packedIndex(packed, Math.floor(at / columns), at % columns), x);
+}
+
+function takePacked(b: Lowerer, site: Site, x: Ref, padding: Ref, {shape}: TensorType): Ref {
+  const band = bandAt(site, 1);
+  const sizes = b.shape(x).slice(-2);
+  if (band === undefined || !isStatic(sizes)) return b.refuse("its diagonals or sizes are computed");
+  const [rows, columns] = sizes as [number, number];
+  if (!isWithin(band, rows, columns)) return b.refuse("diagonals that its matrices don't have");
+  const packed = packing(site, band, rows, columns);
+  const own = shape!.slice(b.rank(x) - 2) as number[];
+  return pick(b, flatten(b, x, 2), own, (at) => matrixIndex(packed, at), b.cast(padding, b.dtype(x)));
+}
 
 /** A column of elements beside as many columns of zeros as there are elements: flat, they stand on the diagonal. */
 const diagonal: Lowering = ({inputs: [x], types: [type]}, b) => {

@@ -39,6 +39,14 @@ const isFloat = (b: Lowerer, x: Ref) => b.dtype(x) === "float32";
 /** x / y toward zero, where the kernel does that for integers. */
 const divide: Lowering = ({inputs: [x, y]}, b) => b.div(x!, y!);
 
+/** Towards zero, which DIV does with integers by itself. */
+const truncateDiv: Lowering = ({inputs: [x, y]}, b) => {
+  const quotient = b.div(x!, y!);
+  if (!b.dtype(quotient).startsWith("float")) return quotient;
+  const isNegative = b.raw("LESS", [quotient, b.like(0, quotient)])[0]!;
+  return b.select(isNegative, b.op("CEIL", [quotient]), b.op("FLOOR", [quotient]));
+};
+
 /** Both of one shape, for kernels that don't broadcast. */
 function broadcastBoth(b: Lowerer, n: LoweredNode): [Ref, Ref] {
   const [x, y] = n.inputs as [Ref, Ref];
@@ -255,7 +263,7 @@ export const elementwiseLowerings: LoweringTable = {
   Mul: binary("MUL"),
   RealDiv: binary("DIV"),
   Div: divide,
-  TruncateDiv: divide,
+  TruncateDiv: truncateDiv,
   Maximum: binary("MAXIMUM"),
   Minimum: binary("MINIMUM"),
   Pow: binary("POW"),

@@ -109,6 +109,8 @@ export function lowerGraph(graph: Graph): Lowered {
 /** Why there is no lowering, as far as the name tells. */
 function hintFor(op: string): string {
   if (/^(Switch|Merge|Enter|Exit|NextIteration|LoopCond)/.test(op)) return "this control flow is no loop or condition";
+  if (op === "TensorListSetItem")
+    return "what its list holds isn't known, or by how much this makes it longer; give input shapes, and lists their size";
   if (/^(TensorList|EmptyTensorList)/.test(op))
     return "the shape of what its list holds isn't known; give input shapes";
   if (/^TensorArray/.test(op)) return "it has no lowering to TensorFlow Lite";

@@ -33,13 +33,18 @@ const argument =
     const axis = normalAxis(n.site, b.integers(axisRef!, "axis")[0]!, b.rank(x!));
     const wanted = n.types[0]!.dtype;
     const dtype = wanted === "int32" || wanted === "int64" ? wanted : "int32";
-    const source =
-      b.dtype(x!) === "float32" || b.dtype(x!) === "int32"
-        ? x!
-        : b.cast(x!, b.dtype(x!) === "int64" ? b.refuse("int64 has no kernel") : "int32");
+    const taken = b.dtype(x!) === "float32" || b.dtype(x!) === "int32";
+    const source = b.dtype(x!) === "int64" ? isExtreme(b, op, x!, axis) : taken ? x! : b.cast(x!, "int32");
     const type = {dtype, shape: n.types[0]!.shape} as const;
-    return b.cast(b.raw(op, [source, b.ints([axis], [])], {outputType: dtype.toUpperCase()}, [type])[0]!, wanted);
+    const kernel = b.dtype(x!) === "int64" ? "ARG_MAX" : op;
+    return b.cast(b.raw(kernel, [source, b.ints([axis], [])], {outputType: dtype.toUpperCase()}, [type])[0]!, wanted);
   };
+
+/** 1 where an element is the largest (smallest) along an axis, for dtypes that have no kernel to find it: the first 1 is it. */
+function isExtreme(b: Lowerer, op: "ARG_MAX" | "ARG_MIN", x: Ref, axis: number): Ref {
+  const extreme = b.reduce(op === "ARG_MAX" ? "REDUCE_MAX" : "REDUCE_MIN", x, [axis], true);
+  return b.cast(b.raw("EQUAL", [x, extreme])[0]!, "int32");
+}
 
 const topK: Lowering = (n, b) => {
   const [x, k] = n.inputs;
@@ -96,20 +101,25 @@ const maxSegmentElements = 1 << 22;
  */
 export function reduceSegments(b: Lowerer, x: Ref, ids: Ref, segments: number | Ref, op: SegmentOperator): Ref {
   const shape = b.shape(x);
-  const [rows] = shape;
   if (b.rank(ids) !== 1) return b.refuse(`segment ids of rank ${b.rank(ids)}`);
   const copies = typeof segments === "number" ? segments : 1;
-  if (!isStatic(shape) || (product(shape) as number) * copies > maxSegmentElements)
-    return b.refuse("its data is too large, or of unknown shape");
+  if (isStatic(shape) && (product(shape) as number) * copies > maxSegmentElements)
+    return b.refuse("its data is too large");
   const dtype = b.dtype(x);
   const {reducer, empty} = segmentReducers[op];
   const fill = dtype === "float32" ? empty : op === "MAX" ? -(2 ** 31) : op === "MIN" ? 2 ** 31 - 1 : empty;
   if (dtype !== "float32" && dtype !== "int32") return b.refuse(`segments of ${dtype}`);
-  const mask = isInSegment(b, b.reshape(b.cast(ids, "int32"), [1, rows!]), segments);
-  const count = b.shape(mask)[0]!;
-  const wide = b.reshape(mask, [count, rows!, ...shape.slice(1).map(() => 1)]);
-  const spread = b.select(wide, b.reshape(x, [1, ...shape]), b.like(fill, x));
+  const mask = isInSegment(b, b.expandDims(b.cast(ids, "int32"), 0), segments);
+  const wide = withTrailing(b, mask, shape.length - 1);
+  const spread = b.select(wide, b.expandDims(x, 0), b.like(fill, x));
   return b.reduce(reducer, spread, [1], false);
+}
+
+/** With so many dimensions of size 1 behind. */
+function withTrailing(b: Lowerer, x: Ref, count: number): Ref {
+  let wide = x;
+  for (let i = 0; i < count; i++) wide = b.expandDims(wide, b.rank(wide));
+  return wide;
 }
 
 /** [segments, rows] from ids of [1, rows]. */
@@ -132,8 +142,15 @@ const unsortedSegment =
     const idShape = b.shape(ids!);
     const shape = b.shape(x!);
     const rows = product(idShape);
-    const flat = b.reshape(x!, [rows, ...shape.slice(idShape.length)]);
-    return reduceSegments(b, flat, b.reshape(ids!, [rows]), known ?? b.reshape(b.cast(count!, "int32"), []), op);
+    const isFlat = idShape.length === 1;
+    const flat = isFlat ? x! : b.reshape(x!, [rows, ...shape.slice(idShape.length)]);
+    return reduceSegments(
+      b,
+      flat,
+      isFlat ? ids! : b.reshape(ids!, [rows]),
+      known ?? b.reshape(b.cast(count!, "int32"), []),
+      op,
+    );
   };
 
 /** Sorted segments: their number follows from the last id; where nothing fell is 0 (1 for products). */
@@ -142,22 +159,23 @@ const sortedSegment =
   ({inputs: [x, ids]}, b) => {
     const [rows] = b.shape(ids!);
     const known = b.known(ids!);
-    if (!isKnown(rows!) || rows === 0) return b.refuse("the number of its rows isn't known, or none");
+    if (rows === 0) return b.refuse("it has no rows");
     const numbers = b.cast(ids!, "int32");
-    const last = b.reshape(b.slice(numbers, [rows - 1], [1]), []);
+    const last = isKnown(rows!)
+      ? b.reshape(b.slice(numbers, [rows - 1], [1]), [])
+      : b.binary("MAXIMUM", b.reduce("REDUCE_MAX", numbers, [0], false), b.ints([-1], []));
     const segments = known ? known.at(-1)! + 1 : b.add(last, b.ints([1], []));
     const result = reduceSegments(b, x!, numbers, segments, op === "MEAN" ? "SUM" : op);
     if (op === "SUM" || op === "PROD") return result;
-    const ones = b.floats(Array.from({length: b.bounded(rows)}, () => 1));
+    const ones = isKnown(rows!)
+      ? b.floats(Array.from({length: b.bounded(rows)}, () => 1))
+      : b.cast(b.raw("EQUAL", [numbers, numbers])[0]!, "float32");
     const counts = reduceSegments(b, ones, numbers, segments, "SUM");
-    const wide = b.reshape(counts, [...b.shape(counts), ...Array.from({length: b.rank(x!) - 1}, () => 1)]);
+    const wide = withTrailing(b, counts, b.rank(x!) - 1);
     if (op === "MEAN") return b.div(result, b.cast(b.binary("MAXIMUM", wide, b.scalar(1)), b.dtype(x!)));
     const present = b.raw("GREATER", [wide, b.scalar(0)])[0]!;
     return b.select(present, result, b.like(0, x!));
   };
-
-/** What TensorFlow puts before the first of an exclusive sum of exponentials. */
-const lowest = -3.4028234663852886e38;
 
 /** log Σ exp along an axis, cumulative: doubling, by max + log(1 + exp(−|difference|)). */
 const cumulativeLogSumExp: Lowering = ({inputs: [x, axisRef], site}, b) => {
@@ -166,10 +184,15 @@ const cumulativeLogSumExp: Lowering = ({inputs: [x, axisRef], site}, b) => {
   if (!isKnown(size) || b.dtype(x!) !== "float32") return b.refuse("the size of its axis isn't known");
   const reverse = booleanAttribute(site, "reverse");
   const flip = (value: Ref) => (reverse ? b.op("REVERSE_V2", [value], {}, {operands: [b.ints([axis])]}) : value);
-  const shift = (value: Ref, by: number, nothing = Number.NEGATIVE_INFINITY): Ref => {
+  const shift = (value: Ref, by: number): Ref => {
     const rank = b.rank(value);
     const pads = Array.from({length: 2 * rank}, (_, i) => (i === 2 * axis ? by : 0));
-    const padded = b.op("PADV2", [value], {}, {operands: [b.ints(pads, [rank, 2]), b.scalar(nothing)]});
+    const padded = b.op(
+      "PADV2",
+      [value],
+      {},
+      {operands: [b.ints(pads, [rank, 2]), b.scalar(Number.NEGATIVE_INFINITY)]},
+    );
     const sizes = b.shape(value).map((dim, i) => (i === axis ? size : isKnown(dim) ? dim : -1));
     return b.slice(
       padded,
@@ -188,7 +211,7 @@ const cumulativeLogSumExp: Lowering = ({inputs: [x, axisRef], site}, b) => {
     return b.select(isInfinite, large, sum);
   };
   let value = flip(x!);
-  if (booleanAttribute(site, "exclusive")) value = shift(value, 1, lowest);
+  if (booleanAttribute(site, "exclusive")) value = shift(value, 1);
   for (let step = 1; step < size; step *= 2) value = join(value, shift(value, step));
   return flip(value);
 };

@@ -17,6 +17,7 @@ function flatIndices(
   const own = b.shape(indices);
   const depth = own.at(-1)!;
   if (!isStatic(own) || !isKnown(depth)) return b.refuse("the shape of its indices isn't known");
+  if (depth > shape.length) return b.refuse(`indices of ${depth} numbers into ${shape.length} dimensions`);
   const leading = shape.slice(0, depth);
   const count = product(own.slice(0, -1)) as number;
   const weights = leading.map((_, i) => leading.slice(i + 1).reduce((a, c) => a * c, 1));

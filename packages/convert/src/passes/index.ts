@@ -6,6 +6,7 @@ import {dedupe} from "./dedupe.ts";
 import {fold} from "./fold.ts";
 import {forward} from "./forward.ts";
 import {fuseActivations, fuseBias} from "./fuse.ts";
+import {growingLists} from "./growing-lists.ts";
 import {layout} from "./layout.ts";
 import {lists} from "./lists.ts";
 import {loopVariables} from "./loop-variables.ts";
@@ -28,6 +29,7 @@ const passesWith = (narrowing: Pass): readonly Pass[] => [
   unroll,
   forward,
   fold,
+  growingLists,
   lists,
   forward,
   fold,

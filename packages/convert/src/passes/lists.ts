@@ -17,6 +17,7 @@ import {type Graph, type ListType, type Node, originOf, type Ref, refTo, type Te
 import {joinLists} from "../ir/join.ts";
 import {int32Tensor, makeTensor, maxFoldedBytes, sizeOfType} from "../ops/elements.ts";
 import {tfTable} from "../ops/tf/index.ts";
+import {growsAttribute} from "../ops/tf/lists.ts";
 import type {Pass, Tally} from "./pass.ts";
 
 export const lists: Pass = {
@@ -151,7 +152,13 @@ const writers: Readonly<Record<string, Writer>> = {
   "tf.TensorListFromTensor": ({inputs}) => [inputs[0]!],
   "tf.TensorListStack": ({inputs}) => [inputs[0]!],
   "tf.TensorListGetItem": ({inputs}, b) => [gather(b, inputs[0]!, inputs[1]!)],
-  "tf.TensorListSetItem": ({inputs}, b) => [b.op("tf.UpdateRow", inputs.slice(0, 3))],
+  "tf.TensorListSetItem": ({inputs, attributes}, b, typeOf) => {
+    const [list, index, item] = inputs as [Ref, Ref, Ref];
+    if (attributes[growsAttribute] !== true) return [b.op("tf.UpdateRow", [list, index, item])];
+    // Where the length isn't told, a row behind the end would be lost.
+    const long = withLength(b, list, typeOf(0)?.shape?.[0]);
+    return long === undefined ? undefined : [b.op("tf.UpdateRow", [long, index, item])];
+  },
   "tf.TensorListGather": ({inputs}, b) => [gather(b, inputs[0]!, inputs[1]!)],
   "tf.TensorListLength": ({inputs}, b) => [sizeAt(b, inputs[0]!, 0)],
   "tf.TensorListPushBack": ({inputs}, b) => [
@@ -172,14 +179,7 @@ const writers: Readonly<Record<string, Writer>> = {
     const empty: Ref | undefined = zeros(b, typeOf(0)!, asInt32(b, inputs[3]!));
     return empty === undefined ? undefined : scatter(b, empty, values, indices);
   },
-  "tf.TensorListResize": ({inputs}, b, typeOf) => {
-    const [wanted, found] = [typeOf(0)?.shape?.[0], b.type(inputs[0]!).shape?.[0]];
-    if (wanted === undefined || found === undefined || !isKnown(wanted) || !isKnown(found)) return undefined;
-    if (wanted <= found) return one(rows(b, inputs[0]!, wanted));
-    const rank = b.type(inputs[0]!).shape!.length;
-    const paddings = vector([0, wanted - found, ...Array<number>(2 * rank - 2).fill(0)]).reshape([rank, 2]);
-    return [b.op("tf.Pad", [inputs[0]!, b.constant(paddings)])];
-  },
+  "tf.TensorListResize": ({inputs}, b, typeOf) => one(withLength(b, inputs[0]!, typeOf(0)?.shape?.[0])),
   "tf.TensorListConcat": concat,
   "tf.TensorListConcatV2": concat,
 };
@@ -193,6 +193,18 @@ function rows(b: Rewriter, list: Ref, count: number): Ref | undefined {
   const begin = b.constant(vector(Array<number>(rank).fill(0)));
   const size = b.constant(vector([count, ...Array<number>(rank - 1).fill(-1)]));
   return b.op("tf.Slice", [list, begin, size]);
+}
+
+/** Cut off, or with zeros behind; `undefined` where lengths aren't known. */
+function withLength(b: Rewriter, list: Ref, wanted: Dim | undefined): Ref | undefined {
+  const {shape} = b.type(list);
+  const found = shape?.[0];
+  if (wanted === undefined || found === undefined || !isKnown(wanted) || !isKnown(found)) return undefined;
+  if (wanted === found) return list;
+  if (wanted < found) return rows(b, list, wanted);
+  const rank = shape!.length;
+  const paddings = vector([0, wanted - found, ...Array<number>(2 * rank - 2).fill(0)]).reshape([rank, 2]);
+  return b.op("tf.Pad", [list, b.constant(paddings)]);
 }
 
 function scatter(b: Rewriter, list: Ref, values: Ref, indices: Ref): readonly Ref[] {

@@ -98,6 +98,108 @@ w/turn_1/twice = tf.ConcatV2(w/turn_0/twice:0, w/turn_0/twice:0, w/turn_1/zero:0
 `,
   },
   {
+    pass: "growing-lists",
+    name: "a list that each turn of a loop makes longer has its last length from the start",
+    before: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+e = const() {value: int32[1] <2>} : int32[1] = (2)
+s = tf.Shape(x:0) {out_type: "int32"} : int32[2] = (x.0,2)
+z = const() {value: int32[] <0>} : int32[] = (0)
+m = tf.GatherV2(s:0, z:0, z:0) {batch_dims: 0} : int32[] = (x.0)
+l = tf.TensorListReserve(e:0, z:0) {element_dtype: "float32", shape_type: "int32"} : variant[] of float32[0,2]
+w = tf.While(i:0, l:0, m:0, x:0) : int32[]; variant[] of float32[?,2]; int32[]; float32[x.0,2]
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    input "d" = d:0
+    output "i" = next:0
+    output "l" = set:0
+    output "n" = c:0
+    output "x" = d:0
+    a = input() : int32[]
+    b = input() : variant[] of float32[?,2]
+    c = input() : int32[]
+    d = input() : float32[x.0,2]
+    one = const() {value: int32[] <1>} : int32[] = (1)
+    zero = const() {value: int32[] <0>} : int32[] = (0)
+    next = tf.AddV2(a:0, one:0) : int32[]
+    row = tf.GatherV2(d:0, a:0, zero:0) {batch_dims: 0} : float32[2]
+    set = tf.TensorListSetItem(b:0, a:0, row:0) {element_dtype: "float32", resize_if_index_out_of_bounds: true} : variant[] of float32[?,2]
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b:0
+    input "c" = c:0
+    input "d" = d:0
+    output "more" = more:0
+    a = input() : int32[]
+    b = input() : variant[] of float32[?,2]
+    c = input() : int32[]
+    d = input() : float32[x.0,2]
+    more = tf.Less(a:0, c:0) : bool[]
+y = tf.TensorListStack(w:1, e:0) {element_dtype: "float32", num_elements: -1} : float32[?,2]
+`,
+    after: `graph
+input "x" = x:0
+output "y" = y:0
+x = input() : float32[x.0,2]
+i = const() {value: int32[] <0>} : int32[] = (0)
+e = const() {value: int32[1] <2>} : int32[1] = (2)
+s = tf.Shape(x:0) {out_type: "int32"} : int32[2] = (x.0,2)
+z = const() {value: int32[] <0>} : int32[] = (0)
+m = tf.GatherV2(s:0, z:0, z:0) {batch_dims: 0} : int32[] = (x.0)
+w/Sub = tf.Sub(m:0, i:0) : int32[] = (x.0) @w
+w/const = const() {value: int32[] <1>} : int32[] = (1) @w
+w/Sub_1 = tf.Sub(w/Sub:0, w/const:0) : int32[] = ("(x.0+-1)") @w
+w/AddV2 = tf.AddV2(i:0, w/Sub_1:0) : int32[] = ("(x.0+-1)") @w
+w/const_1 = const() {value: int32[] <1>} : int32[] = (1) @w
+w/AddV2_1 = tf.AddV2(w/AddV2:0, w/const_1:0) : int32[] = (x.0) @w
+w/const_2 = const() {value: int32[] <1>} : int32[] = (1) @w
+w/Less = tf.Less(w/Sub:0, w/const_2:0) : bool[] @w
+w/Maximum = tf.Maximum(z:0, w/AddV2_1:0) : int32[] @w
+w/SelectV2 = tf.SelectV2(w/Less:0, z:0, w/Maximum:0) : int32[] @w
+w/TensorListReserve = tf.TensorListReserve(e:0, w/SelectV2:0) {element_dtype: "float32", shape_type: "int32"} : variant[] of float32[?,2] @w
+w/While = tf.While(i:0, w/TensorListReserve:0, m:0, x:0) : int32[]; variant[] of float32[?,2]; int32[]; float32[x.0,2] @w
+  region body
+    graph
+    input "a" = a:0
+    input "b" = b_1:0
+    input "c" = c:0
+    input "d" = d:0
+    output "i" = next:0
+    output "l" = set/TensorListSetItem:0
+    output "n" = c:0
+    output "x" = d:0
+    a = input() : int32[]
+    b_1 = input() : variant[] of float32[?,2]
+    c = input() : int32[]
+    d = input() : float32[x.0,2]
+    one = const() {value: int32[] <1>} : int32[] = (1)
+    zero = const() {value: int32[] <0>} : int32[] = (0)
+    next = tf.AddV2(a:0, one:0) : int32[]
+    row = tf.GatherV2(d:0, a:0, zero:0) {batch_dims: 0} : float32[2]
+    set/TensorListSetItem = tf.TensorListSetItem(b_1:0, a:0, row:0) {element_dtype: "float32", resize_if_index_out_of_bounds: false} : variant[] of float32[?,2] @set
+  region cond
+    graph
+    input "a" = a:0
+    input "b" = b_1:0
+    input "c" = c:0
+    input "d" = d:0
+    output "more" = more:0
+    a = input() : int32[]
+    b_1 = input() : variant[] of float32[?,2]
+    c = input() : int32[]
+    d = input() : float32[x.0,2]
+    more = tf.Less(a:0, c:0) : bool[]
+y = tf.TensorListStack(w/While:1, e:0) {element_dtype: "float32", num_elements: -1} : float32[?,2]
+`,
+  },
+  {
     pass: "lists",
     name: "a list that a loop fills is a tensor whose rows are replaced; its element is known from what is put in",
     before: `graph

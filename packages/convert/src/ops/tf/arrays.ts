@@ -20,6 +20,7 @@ import {
   type Site,
   stringAttribute,
 } from "../../ir/operators.ts";
+import {bandAt, matrixSizes, packing} from "../diagonals.ts";
 import {
   broadcastStrides,
   gatherElements,
@@ -402,8 +403,17 @@ export const arrays: readonly Operator[] = [
       name: `tf.${name}`,
       infer: (site) => {
         const {dtype, shape} = site.inputs[0]!;
-        const simple = name === "MatrixDiag" || isSimpleDiagonal(site, [1, 2, 3]);
-        return [{dtype, shape: simple ? shape && [...shape, shape.at(-1)!] : undefined}];
+        if (name === "MatrixDiag" || isSimpleDiagonal(site, [1, 2, 3])) {
+          return [{dtype, shape: shape && [...shape, shape.at(-1)!]}];
+        }
+        const band = bandAt(site, 1);
+        const given = [2, 3].map((index) => integersOf(site, index)?.[0]);
+        const length = shape?.at(-1);
+        if (!shape || band === undefined || length === undefined || !isKnown(length) || given.includes(undefined)) {
+          return [{dtype, shape: undefined}];
+        }
+        const sizes = matrixSizes(band, length, given as [number, number]);
+        return [{dtype, shape: [...shape.slice(0, band.high > band.low ? -2 : -1), ...sizes]}];
       },
     }),
   ),
@@ -412,15 +422,18 @@ export const arrays: readonly Operator[] = [
       name: `tf.${name}`,
       infer: (site) => {
         const {dtype, shape} = site.inputs[0]!;
-        const simple = name === "MatrixDiagPart" || integersOf(site, 1)?.every((k) => k === 0) === true;
-        const [rows, columns] = [shape?.at(-2), shape?.at(-1)];
-        const least =
-          rows === columns
+        const [rows, columns] = [shape?.at(-2) ?? unknownDim, shape?.at(-1) ?? unknownDim];
+        const areKnown = isKnown(rows) && isKnown(columns);
+        const band = name === "MatrixDiagPart" ? {low: 0, high: 0} : bandAt(site, 1);
+        if (!shape || band === undefined) return [{dtype, shape: undefined}];
+        const isMain = band.low === 0 && band.high === 0;
+        const length = areKnown
+          ? packing(site, band, rows, columns).length
+          : isMain && rows === columns
             ? rows
-            : isKnown(rows ?? "?") && isKnown(columns ?? "?")
-              ? Math.min(rows as number, columns as number)
-              : unknownDim;
-        return [{dtype, shape: simple ? shape && [...shape.slice(0, -2), least ?? unknownDim] : undefined}];
+            : unknownDim;
+        const count = band.high - band.low + 1;
+        return [{dtype, shape: [...shape.slice(0, -2), ...(count > 1 ? [count] : []), length]}];
       },
     }),
   ),

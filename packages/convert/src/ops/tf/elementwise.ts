@@ -11,6 +11,7 @@ import {
   unknownDim,
 } from "../../ir/dims.ts";
 import type {TensorType} from "../../ir/graph.ts";
+import {joinTypes} from "../../ir/join.ts";
 import {type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
 import {broadcastStrides, castTensor, indexMap, isInt64, makeTensor, numbersOf} from "../elements.ts";
 import {broadcastShapes, withElements} from "../shapes.ts";
@@ -89,6 +90,7 @@ const floatBinary: Readonly<Record<string, Binary>> = {
   FloorDiv: (x, y) => Math.floor(x / y),
   FloorMod: (x, y) => x - Math.floor(x / y) * y,
   Mod: (x, y) => x % y,
+  TruncateDiv: (x, y) => Math.trunc(x / y),
   TruncateMod: (x, y) => x % y,
   DivNoNan: (x, y) => (y === 0 ? 0 : x / y),
   MulNoNan: (x, y) => (y === 0 ? 0 : x * y),
@@ -218,7 +220,8 @@ export const elementwise: readonly Operator[] = [
   },
   {
     name: "tf.Select",
-    infer: (site) => [{dtype: site.inputs[1]!.dtype, shape: site.inputs[1]!.shape ?? site.inputs[2]!.shape}],
+    infer: ({inputs: [, x, y]}) =>
+      x!.list || y!.list ? [joinTypes(x!, y!)] : [{dtype: x!.dtype, shape: x!.shape ?? y!.shape}],
   },
   {
     name: "tf.SelectV2",

@@ -3,11 +3,14 @@
  * makes such tensors of them (specs/convert.md §4.9).
  */
 import {type DType, Tensor} from "@tf-trusted/tensor";
-import {addDims, type Dim, multiplyDims, type Shape, unknownDim} from "../../ir/dims.ts";
+import {addDims, type Dim, isKnown, multiplyDims, type Shape, unknownDim} from "../../ir/dims.ts";
 import type {ListType, TensorType} from "../../ir/graph.ts";
 import {joinLists} from "../../ir/join.ts";
-import {numberAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
+import {booleanAttribute, numberAttribute, type Operator, type Site, stringAttribute} from "../../ir/operators.ts";
 import {dimsOf} from "../shapes.ts";
+
+/** Set on writes behind the end of a list, which make it longer. */
+export const growsAttribute = "resize_if_index_out_of_bounds";
 
 const listOf = (dtype: DType, shape: Shape | undefined): TensorType => ({
   dtype: "variant",
@@ -44,7 +47,10 @@ const rows: Readonly<Record<string, (site: Site) => readonly TensorType[]>> = {
   TensorListFromTensor: (site) => [listOf(site.inputs[0]!.dtype as DType, site.inputs[0]!.shape)],
   TensorListSetItem: (site) => {
     const {dtype, shape} = given(site, 0, site.inputs[2]!.shape);
-    return [listOf(dtype, shape)];
+    if (!booleanAttribute(site, growsAttribute)) return [listOf(dtype, shape)];
+    const [length, index] = [shape?.[0] ?? unknownDim, site.inputs[1]!.elements?.[0] ?? unknownDim];
+    const areKnown = isKnown(length) && isKnown(index);
+    return [resized({dtype, shape}, areKnown ? Math.max(length, index + 1) : unknownDim)];
   },
   TensorListGetItem: (site) => [itemOf(given(site, 0, elementShape(site, 2)))],
   TensorListStack: (site) => {

@@ -1,47 +1,10 @@
 /** Values of operators on the diagonals of matrices. Of the newer forms with several diagonals: all, with both alignments. */
 import type {Tensor} from "@tf-trusted/tensor";
-import {type Site, stringAttribute} from "../../../ir/operators.ts";
+import {bandAt, isWithin, matrixIndex, matrixSizes, packedIndex, packing} from "../../diagonals.ts";
 import {gatherElements} from "../../elements.ts";
-import {integers, integersOf} from "../../shapes.ts";
+import {integers} from "../../shapes.ts";
 import {joinTensors} from "../arrays.ts";
 import {countOf, type Values, type ValuesTable} from "./values.ts";
-
-/** Diagonals from the lowest to the highest: 0 is the main one, above it positive. */
-interface Band {
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Where an element of diagonal `d` of a matrix lies in a packed row as long as the longest diagonal. */
-interface Packing {
-  readonly band: Band;
-  readonly rows: number;
-  readonly columns: number;
-  readonly length: number;
-  readonly offsetOf: (d: number) => number;
-}
-
-const diagonalLength = (d: number, rows: number, columns: number) =>
-  Math.max(0, Math.min(rows + Math.min(d, 0), columns - Math.max(d, 0)));
-
-function packing(site: Site, {low, high}: Band, rows: number, columns: number): Packing {
-  const lengths = Array.from({length: high - low + 1}, (_, i) => diagonalLength(low + i, rows, columns));
-  const length = Math.max(...lengths);
-  const align = site.op.endsWith("V3") ? stringAttribute(site, "align", "RIGHT_LEFT") : "LEFT_LEFT";
-  const [above, below] = align.split("_");
-  const offsetOf = (d: number) => {
-    const side = d >= 0 ? above : below;
-    return side === "RIGHT" ? length - diagonalLength(d, rows, columns) : 0;
-  };
-  return {band: {low, high}, rows, columns, length, offsetOf};
-}
-
-function bandAt(site: Site, index: number): Band | undefined {
-  const k = integersOf(site, index);
-  if (k === undefined) return undefined;
-  const [low = 0, high = low] = k;
-  return low <= high ? {low, high} : undefined;
-}
 
 const bandPart: Values = {
   evaluate: (_, [x, lower, upper]) => {
@@ -57,13 +20,6 @@ const bandPart: Values = {
   },
 };
 
-/** Index in packed diagonals of the element of a matrix, −1 outside the band. */
-function packedIndex({band, length, offsetOf}: Packing, row: number, column: number): number {
-  const d = column - row;
-  if (d < band.low || d > band.high) return -1;
-  return (band.high - d) * length + offsetOf(d) + Math.min(row, column);
-}
-
 /** Matrices of packed diagonals, with a value elsewhere. */
 const makeMatrix: Values = {
   sizedByValues: true,
@@ -75,11 +31,7 @@ const makeMatrix: Values = {
     const length = diagonal!.shape.at(-1)!;
     const batch = diagonal!.shape.slice(0, several ? -2 : -1);
     const given = [rowsGiven, columnsGiven].map((each) => (each ? integers(each)[0]! : -1)) as [number, number];
-    const [leastRows, leastColumns] = [length - Math.min(band.high, 0), length + Math.max(band.low, 0)];
-    const sizes: readonly [number, number] = [
-      given[0] >= 0 ? given[0] : given[1] >= 0 ? leastRows : Math.max(leastRows, leastColumns),
-      given[1] >= 0 ? given[1] : given[0] >= 0 ? leastColumns : Math.max(leastRows, leastColumns),
-    ];
+    const sizes = matrixSizes(band, length, given);
     const packed = packing(site, band, sizes[0], sizes[1]);
     if (packed.length !== length) return undefined;
     const perMatrix = length * (band.high - band.low + 1);
@@ -122,7 +74,7 @@ const takeDiagonals: Values = {
     const isOld = site.op === "tf.MatrixDiagPart";
     const band = isOld ? {low: 0, high: 0} : bandAt(site, 1);
     const [rows, columns] = x!.shape.slice(-2) as [number, number];
-    if (band === undefined || band.low <= -Math.max(rows, 1) || band.high >= Math.max(columns, 1)) return undefined;
+    if (band === undefined || !isWithin(band, rows, columns)) return undefined;
     const packed = packing(site, band, rows, columns);
     const several = band.high > band.low;
     const count = band.high - band.low + 1;
@@ -132,11 +84,9 @@ const takeDiagonals: Values = {
     return (
       source && [
         gatherElements(source, shape, (i) => {
-          const d = band.high - (Math.floor(i / packed.length) % count);
-          const step = (i % packed.length) - packed.offsetOf(d);
-          if (step < 0 || step >= diagonalLength(d, rows, columns)) return fill ? x!.size : -1;
-          const [row, column] = [step - Math.min(d, 0), step + Math.max(d, 0)];
-          return Math.floor(i / (packed.length * count)) * rows * columns + row * columns + column;
+          const at = matrixIndex(packed, i % (packed.length * count));
+          if (at < 0) return fill ? x!.size : -1;
+          return Math.floor(i / (packed.length * count)) * rows * columns + at;
         }),
       ]
     );
