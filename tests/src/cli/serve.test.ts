@@ -3,7 +3,10 @@ import {readFile, stat, writeFile} from "node:fs/promises";
 import {createServer} from "node:net";
 import {join} from "node:path";
 import {after, before, test} from "node:test";
-import {runCli, type Server, startCli, startServer, workFolder} from "./cli-process.ts";
+import {connect} from "@tf-trusted/client";
+import {convert} from "@tf-trusted/convert";
+import {readNpy} from "@tf-trusted/tensor";
+import {repository, runCli, type Server, startCli, startServer, workFolder} from "./cli-process.ts";
 
 let folder: string;
 let remove: () => Promise<void>;
@@ -85,6 +88,32 @@ test("wrong use of attest: exit code 2", async () => {
   const broken = await runCli(["attest", server.address, "--policy", "broken.json"], folder);
   assert.equal(broken.code, 2);
   assert.match(broken.stderr, /^error POLICY_INVALID: /m);
+});
+
+test("serve --max-batch --max-delay-ms: calls at the same time are joined, and each gets its own answer", async () => {
+  const alone = await runCli(["serve", "--max-delay-ms", "5"], folder);
+  assert.match(alone.stderr, /^error CLI_USAGE: --max-delay-ms .* needs --max-batch/m);
+  const own = await workFolder();
+  const joining = await startServer(own.folder, "--max-batch", "8", "--max-delay-ms", "20");
+  try {
+    const policy = await readFile(join(own.folder, "state/policy.json"), "utf8");
+    const enclave = await connect({address: joining.address, policy});
+    const file = convert(await readFile(join(repository, "fixtures/digits/digits.pb"))).model;
+    const model = await enclave.load(file, {name: "digits"});
+    assert.equal(model.signatures[0]!.maxBatch, 8);
+    const best = await Promise.all(
+      Array.from({length: 10}, async (_, digit) => {
+        const image = readNpy(await readFile(join(repository, `fixtures/digits/digits/${digit}.npy`)));
+        const values = (await model.predict({image})).probabilities!.data as Float32Array;
+        return values.indexOf(Math.max(...values));
+      }),
+    );
+    assert.deepEqual(best, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    await enclave.close();
+  } finally {
+    await joining.stop();
+    await own.remove();
+  }
 });
 
 test("serve says that it is a simulation, and refuses platforms that nobody knows", async () => {

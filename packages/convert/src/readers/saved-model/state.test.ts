@@ -8,6 +8,7 @@ import {convertSavedModel, type SavedModelOptions} from "../../convert-saved-mod
 import {openFolder} from "../../node/folder.ts";
 import type {NodeDef} from "../graphdef/graph-def.ts";
 import {indexNodes} from "../graphdef/select.ts";
+import {freezeVariables} from "./freeze.ts";
 import {executed, scheduleOf, threadState, writtenVariables} from "./state.ts";
 
 const folder = join(fileURLToPath(new URL("../../../../../fixtures/saved-model", import.meta.url)), "state");
@@ -79,6 +80,15 @@ function thread(outputs: readonly string[], ...nodes: readonly NodeDef[]) {
   const handleOf = (ref: string) => (ref.split(":")[0] === "v" ? "v" : undefined);
   return threadState(schedule, order, indexNodes(graph), writtenVariables(order, handleOf), handleOf);
 }
+
+test("a write that only a control edge waits for is state, too", async () => {
+  const read = [node("read", "ReadVariableOp", "v", "^add"), node("y", "Identity", "read")];
+  const graph = {nodes: [...common, ...read], functions: [], producer: 0};
+  await assert.rejects(
+    freezeVariables({graph}, [["y:0"]], undefined, false),
+    /CONVERT_NOT_FROZEN.*"add" writes a variable/s,
+  );
+});
 
 test("a read before a write sees the old value, one behind it the new one, by control edges alone", () => {
   const {nodes, variables} = thread(
