@@ -1,5 +1,5 @@
 /** The enclave that a command talks to: a server that has to satisfy a policy, or a simulated one started for it. */
-import {readFile} from "node:fs/promises";
+import {readdir, readFile} from "node:fs/promises";
 import {type Policy, parsePolicy, type Report} from "@tf-trusted/attestation";
 import type {CollateralSource, EnclaveConnection} from "@tf-trusted/client";
 import type {EngineChoice} from "@tf-trusted/enclave";
@@ -9,7 +9,7 @@ import {readTextFile} from "./files.ts";
 
 export interface OpenedEnclave {
   readonly connection: EnclaveConnection;
-  /** Resident memory of the enclave's process in bytes; `undefined` where it is elsewhere, or the system doesn't tell. */
+  /** Resident memory of the enclave's process and its children in bytes; `undefined` where it is elsewhere, or the system doesn't tell. */
   readonly memoryBytes: () => Promise<number | undefined>;
   /** Ends the session, and the enclave if it was started for it. Idempotent. */
   readonly close: () => Promise<void>;
@@ -75,12 +75,22 @@ export async function openSession(
   }
 }
 
-/** Linux tells in /proc. */
+/** Of a process and all that it started. Linux tells in /proc. */
 async function residentBytes(pid: number): Promise<number | undefined> {
   if (process.platform !== "linux") return undefined;
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  const own = new Map<number, number>();
+  const children = new Map<number, number[]>();
+  for (const name of await readdir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    // A process may end while it is looked at; it has no memory then.
+    const status = await readFile(`/proc/${name}/status`, "utf8").catch(() => "");
+    const parent = Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    own.set(Number(name), Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
+  }
+  const sum = (each: number): number =>
+    (children.get(each) ?? []).reduce((all, child) => all + sum(child), own.get(each) ?? 0);
+  return own.has(pid) ? sum(pid) : undefined;
 }
 
 /** The report about a server, trusted or not. Throws `ClientError` where there is nothing to report about. */

@@ -20,8 +20,8 @@ test("bench --html: plots without a network, whatever the models are called", {
     const {result, complaints, requests} = await openPageFile(join(folder, "bench.html"), (page) =>
       page.evaluate(() => ({
         plots: document.querySelectorAll("figure canvas").length,
-        rows: [...document.querySelectorAll("main > table tbody tr")].map((row) => row.children[2]!.textContent),
-        model: document.querySelector("main > table td")!.textContent,
+        rows: [...document.querySelectorAll(".wide tbody tr")].map((row) => row.children[2]!.textContent),
+        model: document.querySelector(".wide td")!.textContent,
         hostile: "hostile" in globalThis,
       })),
     );

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import {readdir, readFile, writeFile} from "node:fs/promises";
+import {availableParallelism} from "node:os";
 import {join} from "node:path";
 import {after, before, test} from "node:test";
+import {isNativeInstalled} from "@tf-trusted/litert";
 import {readModel} from "@tf-trusted/tflite";
 import {runCli, workFolder} from "./cli-process.ts";
 
@@ -105,14 +107,56 @@ test("a full disk leaves no half-written file behind", async () => {
   );
 });
 
+test("bench: every model with every engine, number of threads and of callers; what an engine doesn't have once only", async () => {
+  const engines = isNativeInstalled() ? ["wasm", "native"] : ["wasm"];
+  const words = [
+    "bench",
+    digits,
+    "--engine",
+    engines.join(","),
+    "--threads",
+    "1,2",
+    "--callers",
+    "1,2",
+    "--iterations",
+    "4",
+  ];
+  const {code, stdout, stderr} = await runCli([...words, "--json"], folder);
+  assert.equal(code, 0, stderr);
+  const {cases, attestations} = JSON.parse(stdout) as {
+    readonly attestations: readonly {readonly mrEnclave: string}[];
+    readonly cases: readonly {
+      readonly engine: string;
+      readonly threads: number;
+      readonly benchmark: {readonly callers: number};
+    }[];
+  };
+  assert.equal(new Set(attestations.map(({mrEnclave}) => mrEnclave)).size, engines.length);
+  const threads = availableParallelism() > 1 ? [1, 2] : [1];
+  assert.deepEqual(
+    cases.map((each) => [each.engine.split("/")[0], each.threads, each.benchmark.callers]),
+    engines.flatMap((engine) =>
+      (engine === "wasm" ? [1] : threads).flatMap((count) => [1, 2].map((callers) => [engine, count, callers])),
+    ),
+  );
+  const table = await runCli([...words.slice(0, 2), "--callers", "1,2", "--iterations", "4"], folder);
+  assert.match(table.stdout, /^model +callers +/m);
+  assert.match(table.stdout, /^digits\.pb +1 [\s\S]*^digits\.pb +2 /m);
+  const other = await runCli(["bench", digits, "--engine", "wasm,other"], folder);
+  assert.match(other.stderr, /^error CLI_USAGE: .*--engine/m);
+});
+
 test("bench: percentiles of engine, enclave and call; TensorBoard events and a Chrome trace", async () => {
   const {code, stdout, stderr} = await runCli(
     ["bench", digits, "--iterations", "5", "--trace-dir", "runs", "--batch-size", "2", "--json"],
     folder,
   );
   assert.equal(code, 0, stderr);
-  const {cases, attestation} = JSON.parse(stdout);
-  assert.equal(attestation.verdict, "trusted");
+  const {cases, attestations} = JSON.parse(stdout);
+  assert.deepEqual(
+    attestations.map(({verdict}: {verdict: string}) => verdict),
+    ["trusted"],
+  );
   assert.equal(cases.length, 1);
   const [{benchmark, inputs, memoryBytes}] = cases;
   assert.ok(process.platform !== "linux" || memoryBytes > 2 ** 25, `${memoryBytes}`);

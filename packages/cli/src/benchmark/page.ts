@@ -4,7 +4,7 @@ import {createRequire} from "node:module";
 import {escapeHtml, pageOf} from "../render/html.ts";
 import {formatBytes, formatMs, formatShape} from "../render/quantities.ts";
 import {measures} from "./measure.ts";
-import type {BenchmarkCase} from "./render.ts";
+import {type BenchmarkCase, modelNamesOf, settingsOf} from "./render.ts";
 
 /** A series of a plot: y over x, x rising. */
 interface Series {
@@ -46,16 +46,18 @@ ${plots.map(({title}, i) => `<figure><figcaption>${escapeHtml(title)}</figcaptio
 }
 
 function plotsOf(cases: readonly BenchmarkCase[]): readonly Plot[] {
-  const labels = labelsOf(cases);
-  const models = [...new Set(cases.map(({model}) => model.path))];
-  const throughput = models.map((path): Series => {
-    const own = cases
-      .filter(({model}) => model.path === path)
-      .toSorted((a, b) => a.report.summary.callers - b.report.summary.callers);
+  const names = namesOf(cases);
+  const labels = cases.map(({report: {summary}}, i) => {
+    return `${names[i]}, ${summary.callers} ${summary.callers === 1 ? "caller" : "callers"}`;
+  });
+  const lines = new Map<string, BenchmarkCase[]>();
+  for (const [i, each] of cases.entries()) lines.set(names[i]!, [...(lines.get(names[i]!) ?? []), each]);
+  const throughput = [...lines].map(([label, own]): Series => {
+    const sorted = own.toSorted((a, b) => a.report.summary.callers - b.report.summary.callers);
     return {
-      label: path,
-      x: own.map(({report}) => report.summary.callers),
-      y: own.map(({report}) => report.summary.predictionsPerSecond),
+      label,
+      x: sorted.map(({report}) => report.summary.callers),
+      y: sorted.map(({report}) => report.summary.predictionsPerSecond),
     };
   });
   return [
@@ -90,12 +92,16 @@ function plotsOf(cases: readonly BenchmarkCase[]): readonly Plot[] {
   ];
 }
 
-/** What tells the cases apart. */
-function labelsOf(cases: readonly BenchmarkCase[]): readonly string[] {
-  return cases.map(({model, report: {summary}}) => {
-    const callers = `${summary.callers} ${summary.callers === 1 ? "caller" : "callers"}`;
-    return `${model.path}, ${callers}`;
-  });
+/** What tells the cases apart, but for callers. */
+function namesOf(cases: readonly BenchmarkCase[]): readonly string[] {
+  const nameOf = modelNamesOf(cases);
+  const varied = settingsOf(cases).filter(({title}) => title !== "callers");
+  return cases.map((each) =>
+    [
+      nameOf(each.model.path),
+      ...varied.map(({title, of}) => (title === "engine" ? of(each) : `${of(each)} ${title}`)),
+    ].join(", "),
+  );
 }
 
 /** Sorted times with the percentage that took no longer; equal times are one point. */
@@ -107,10 +113,11 @@ function shares(times: readonly number[]): Pick<Series, "x" | "y"> {
 }
 
 function tableOf(cases: readonly BenchmarkCase[]): string {
+  const varied = settingsOf(cases);
   const titles = [
     "model",
     "input",
-    "callers",
+    ...varied.map(({title}) => title),
     "engine p50",
     "enclave p50",
     "call p50",
@@ -119,12 +126,19 @@ function tableOf(cases: readonly BenchmarkCase[]): string {
     "a second",
     "memory",
   ];
-  const rows = cases.map(({model, inputs, report: {summary}, memoryBytes}) => {
+  const nameOf = modelNamesOf(cases);
+  const rows = cases.map((each) => {
+    const {
+      model,
+      inputs,
+      report: {summary},
+      memoryBytes,
+    } = each;
     const {engineMs, enclaveMs, callMs} = summary.times;
     return [
-      model.path,
+      nameOf(model.path),
       inputs.map(({dtype, shape}) => `${dtype} ${formatShape(shape)}`).join(", "),
-      String(summary.callers),
+      ...varied.map(({of}) => of(each)),
       ...[engineMs.p50, enclaveMs.p50, callMs.p50, callMs.p90, callMs.p99].map(formatMs),
       summary.predictionsPerSecond.toFixed(0),
       memoryBytes === undefined ? "–" : formatBytes(memoryBytes),
@@ -132,7 +146,7 @@ function tableOf(cases: readonly BenchmarkCase[]): string {
   });
   const line = (cells: readonly string[], tag: string) =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
-  return `<table><thead>${line(titles, "th")}</thead><tbody>${rows.map((row) => line(row, "td")).join("\n")}</tbody></table>`;
+  return `<div class="wide"><table><thead>${line(titles, "th")}</thead><tbody>${rows.map((row) => line(row, "td")).join("\n")}</tbody></table></div>`;
 }
 
 const ownStyle = `
@@ -146,6 +160,7 @@ table { border-collapse: collapse; margin: 1.5rem 0; font-variant-numeric: tabul
 th, td { padding: .35rem .8rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; color: var(--dim); }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
+.wide { overflow-x: auto; }
 figure { margin: 2rem 0; }
 figcaption { font-weight: 600; margin-bottom: .5rem; }
 .u-legend { font-size: .85rem; text-align: left; }

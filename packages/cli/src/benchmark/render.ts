@@ -15,9 +15,33 @@ export interface BenchmarkCase {
     readonly bytes: number;
   };
   readonly inputs: readonly {readonly name: string; readonly dtype: string; readonly shape: readonly number[]}[];
+  /** As the enclave's claims name it: `wasm/2.5.3/relaxed`. */
+  readonly engine: string;
+  readonly threads: number;
   readonly report: BenchmarkReport;
-  /** Of the enclave's process, after the predictions, where it is known. */
+  /** Of the enclave's processes, those of models among them, after the predictions, where it is known. */
   readonly memoryBytes: number | undefined;
+}
+
+/** What cases may differ in, in the order of their columns. */
+const settings = [
+  {title: "engine", of: ({engine}: BenchmarkCase) => engine.split("/")[0]!},
+  {title: "threads", of: ({threads}: BenchmarkCase) => String(threads)},
+  {title: "callers", of: ({report}: BenchmarkCase) => String(report.summary.callers)},
+] as const;
+
+/** Those in which they do differ; the number of callers always. */
+export function settingsOf(cases: readonly BenchmarkCase[]): readonly (typeof settings)[number][] {
+  return settings.filter(({title, of}) => title === "callers" || new Set(cases.map(of)).size > 1);
+}
+
+/** The end of each model's path that tells it from the others. */
+export function modelNamesOf(cases: readonly BenchmarkCase[]): (path: string) => string {
+  const paths = [...new Set(cases.map(({model}) => model.path))];
+  const end = (path: string, count: number) => path.split(/[\\/]/).filter(Boolean).slice(-count).join("/");
+  let count = 1;
+  while (count < 64 && new Set(paths.map((path) => end(path, count))).size < paths.length) count++;
+  return (path) => end(path, count);
 }
 
 /** One case whole, several as a table with a row each. */
@@ -25,27 +49,34 @@ export function renderCases(cases: readonly BenchmarkCase[], style: Style, colum
   const [first, ...others] = cases;
   if (first !== undefined && others.length === 0) {
     const inputs = first.inputs.map((each) => `${printable(each.name)} ${each.dtype} ${formatShape(each.shape)}`);
+    const how = [first.engine, `${first.threads} ${first.threads === 1 ? "thread" : "threads"}`];
     const memory = first.memoryBytes === undefined ? [] : [`enclave's memory ${formatBytes(first.memoryBytes)}`];
-    const heading = `${style.bold(printable(first.model.path))}  ${style.dim([...inputs, ...memory].join(", "))}`;
+    const heading = `${style.bold(printable(first.model.path))}  ${style.dim([...inputs, ...how, ...memory].join(", "))}`;
     return `${heading}\n\n${renderBenchmark(first.report, style)}\n`;
   }
-  const titles = ["model", "callers", "engine p50", "call p50", "p90", "p99", "a second", "memory"];
-  const rows = cases.map(({model, report: {summary}, memoryBytes}) => [
-    style.bold(printable(model.path)),
-    String(summary.callers),
-    formatMs(summary.times.engineMs.p50),
-    ...[summary.times.callMs.p50, summary.times.callMs.p90, summary.times.callMs.p99].map(formatMs),
-    summary.predictionsPerSecond.toFixed(0),
-    memoryBytes === undefined ? "–" : formatBytes(memoryBytes),
-  ]);
+  const [varied, nameOf] = [settingsOf(cases), modelNamesOf(cases)];
+  const measured = ["engine p50", "call p50", "p90", "p99", "a second", "memory"];
+  const titles = ["model", ...varied.map(({title}) => title), ...measured];
+  const rows = cases.map((each) => {
+    const {callMs, engineMs} = each.report.summary.times;
+    return [
+      style.bold(printable(nameOf(each.model.path))),
+      ...varied.map(({of}) => of(each)),
+      ...[engineMs.p50, callMs.p50, callMs.p90, callMs.p99].map(formatMs),
+      each.report.summary.predictionsPerSecond.toFixed(0),
+      each.memoryBytes === undefined ? "–" : formatBytes(each.memoryBytes),
+    ];
+  });
   const heads = titles.map((title, i) => ({title, align: i === 0 ? "left" : "right"}) as const);
   return `${renderTable(heads, rows, style, columns)}\n`;
 }
 
 export function casesToJson(cases: readonly BenchmarkCase[]) {
-  return cases.map(({model, inputs, report, memoryBytes}) => ({
+  return cases.map(({model, inputs, engine, threads, report, memoryBytes}) => ({
     model: {...model},
     inputs: inputs.map(({name, dtype, shape}) => ({name, dtype, shape})),
+    engine,
+    threads,
     benchmark: benchmarkToJson(report),
     memoryBytes: memoryBytes ?? null,
   }));

@@ -4,7 +4,7 @@ import {oneOf, parseAddress, parseShapeRequest, parseTags, wholeNumber} from "..
 import type {Phase} from "../benchmark/write-traces.ts";
 import {CliError} from "../cli-error.ts";
 import {collateralFlags} from "../collateral-flags.ts";
-import type {Flags, FlagValues} from "../command.ts";
+import type {Flags} from "../command.ts";
 import {readInputFile} from "../files.ts";
 import type {InputFile} from "../model/prepare-inputs.ts";
 
@@ -89,7 +89,12 @@ export const defaultIterations = 100;
 export const defaultTraceFolder = "traces";
 
 /** Throws `CLI_POLICY_NEEDED` and `CLI_USAGE` before anything else is done. */
-export function checkServerFlags({server, policy, engine, threads}: FlagValues<typeof serverFlags>): void {
+export function checkServerFlags({
+  server,
+  policy,
+  engine,
+  threads,
+}: {readonly [flag in "server" | "policy" | "engine" | "threads"]?: unknown}): void {
   if (server !== undefined && (engine !== undefined || threads !== undefined)) {
     throw new CliError("CLI_USAGE", "--engine and --threads are for an enclave started here; a server has its own");
   }
