@@ -20,6 +20,7 @@ import {
   checkServerFlags,
   defaultModelName,
   inputFlags,
+  modelWishes,
   PhaseClock,
   readInputFiles,
   serverFlags,
@@ -75,15 +76,7 @@ export const benchCommand = defineCommand({
     const {note, noteStyle, progress, print, signal} = context;
     checkServerFlags(args);
     const clock = new PhaseClock();
-    const wishes = {
-      inputNames: args["input-name"],
-      outputNames: args["output-name"],
-      shapes: args["input-shape"],
-      batchSize: args["batch-size"],
-      signature: args.signature,
-      tags: args.tags,
-      keepState: args["keep-state"],
-    };
+    const wishes = modelWishes(args);
     const name = args["model-name"] ?? defaultModelName;
     const files = await readInputFiles(args["input-file"]);
     const models: {readonly path: string; readonly opened: OpenedModel; readonly tensors: Record<string, Tensor>}[] =

@@ -4,8 +4,9 @@ import {oneOf, parseAddress, parseShapeRequest, parseTags, wholeNumber} from "..
 import type {Phase} from "../benchmark/write-traces.ts";
 import {CliError} from "../cli-error.ts";
 import {collateralFlags} from "../collateral-flags.ts";
-import type {Flags} from "../command.ts";
+import type {Flags, FlagValues} from "../command.ts";
 import {readInputFile} from "../files.ts";
+import type {ModelWishes} from "../model/open-model.ts";
 import type {InputFile} from "../model/prepare-inputs.ts";
 
 /** For whatever starts an enclave on this machine. */
@@ -64,6 +65,19 @@ export const inputFlags = {
   tags: {value: "TAG,TAG", parse: parseTags, help: "of a SavedModel's MetaGraph", byDefault: "serve"},
   ...keepStateFlag,
 } as const satisfies Flags;
+
+/** What {@link inputFlags} ask of the conversion. */
+export function modelWishes(args: FlagValues<typeof inputFlags>): ModelWishes {
+  return {
+    inputNames: args["input-name"],
+    outputNames: args["output-name"],
+    shapes: args["input-shape"],
+    batchSize: args["batch-size"],
+    signature: args.signature,
+    tags: args.tags,
+    keepState: args["keep-state"],
+  };
+}
 
 export const benchmarkFlags = {
   iterations: {

@@ -18,6 +18,7 @@ import {
   checkServerFlags,
   defaultModelName,
   inputFlags,
+  modelWishes,
   PhaseClock,
   readInputFiles,
   serverFlags,
@@ -58,15 +59,7 @@ export const runCommand = defineCommand({
     const {note, noteStyle, progress, print, signal} = context;
     checkFlags(args);
     const clock = new PhaseClock();
-    const wishes = {
-      inputNames: args["input-name"],
-      outputNames: args["output-name"],
-      shapes: args["input-shape"],
-      batchSize: args["batch-size"],
-      signature: args.signature,
-      tags: args.tags,
-      keepState: args["keep-state"],
-    };
+    const wishes = modelWishes(args);
     const name = args["model-name"] ?? defaultModelName;
     const files = await readInputFiles(args["input-file"]);
     const path = args["from-file"] ? undefined : args["model-file"]!;
