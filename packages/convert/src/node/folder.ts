@@ -8,8 +8,8 @@ const maxFiles = 10_000;
 const maxDepth = 16;
 
 /**
- * `depth` is how many levels of folders are looked into. Throws `CONVERT_FILE_MISSING` where there is no such folder, and
- * `CONVERT_LIMIT` for more files than a model has.
+ * `depth` is how many levels of folders are looked into. Throws `CONVERT_FILE_MISSING` where there is no such folder, or a part
+ * of the model is a link, and `CONVERT_LIMIT` for more files than a model has.
  */
 export async function openFolder(folder: string, depth = maxDepth): Promise<ModelFiles> {
   const paths = (await list(folder, depth)).sort();
@@ -43,6 +43,12 @@ export async function openFolder(folder: string, depth = maxDepth): Promise<Mode
   };
 }
 
+/** What a model consists of; links by other names are no concern of it. */
+const partOfModel =
+  /^((.*\/)?saved_model\.\w+|(.*\/)?(variables|assets)(\/.*)?|.*\.(json|bin|keras|h5|hdf5|pb|pbtxt|tflite))$/;
+
+const nameIn = (folder: string, path: string): string => relative(folder, path).split(sep).join("/");
+
 async function list(folder: string, depth: number): Promise<string[]> {
   const paths: string[] = [];
   const pending = [{path: folder, depth}];
@@ -54,7 +60,15 @@ async function list(folder: string, depth: number): Promise<string[]> {
     for (const entry of entries) {
       const path = join(parent, entry.name);
       if (entry.isDirectory() && left > 1) pending.push({path, depth: left - 1});
-      else if (entry.isFile()) paths.push(relative(folder, path).split(sep).join("/"));
+      else if (entry.isFile()) paths.push(nameIn(folder, path));
+      else if (entry.isSymbolicLink() && partOfModel.test(nameIn(folder, path))) {
+        const name = nameIn(folder, path);
+        throw new ConvertError(
+          "CONVERT_FILE_MISSING",
+          `${name} in ${folder} is a link, and links aren't followed; copy the model's files (cp -rL)`,
+          {details: {path: name}},
+        );
+      }
       if (paths.length + pending.length > maxFiles) {
         throw new ConvertError("CONVERT_LIMIT", `${folder} has more than ${maxFiles} files`);
       }
