@@ -48,10 +48,12 @@ const asIs = (_: PeerWorkload, path: string): string => path;
 /** The first is what ratios are to. */
 const peers: readonly Peer[] = [
   {title: "LiteRT Python", command: python, words: [join(folder, "litert.py")], modelFor: asIs},
+  {title: "ours, native", command: findEnclaveNode(), words: [ours, "native"], modelFor: asIs},
   {title: "ours, WASM", command: findEnclaveNode(), words: [ours, "wasm"], modelFor: asIs},
   {title: "TF.js WASM", command: process.execPath, words: [join(folder, "tfjs.mjs")], modelFor: tfjsModel},
   {title: "ONNX Runtime", command: process.execPath, words: [join(folder, "onnx.mjs")], modelFor: onnxModel},
-  {title: "ours, attested call", command: process.execPath, words: [ours, "session"], modelFor: asIs},
+  {title: "ours, attested, native", command: process.execPath, words: [ours, "session-native"], modelFor: asIs},
+  {title: "ours, attested, WASM", command: process.execPath, words: [ours, "session-wasm"], modelFor: asIs},
   {title: "Python gRPC call", command: process.execPath, words: [join(folder, "grpc.mjs")], modelFor: asIs},
 ];
 

@@ -1,11 +1,11 @@
 /**
- * Entry of a process that is a peer as `peer.ts` describes: the engine alone (`wasm`), or the whole attested
- * call (`session`).
+ * Entry of a process that is a peer as `peer.ts` describes: an engine alone (`wasm`, `native`), or the whole attested call
+ * to an enclave with that engine (`session-wasm`, `session-native`).
  */
 import {readFile} from "node:fs/promises";
 import {createInterface} from "node:readline";
 import {connect, launchSimulated} from "@tf-trusted/client";
-import {createWasmEngine} from "@tf-trusted/litert";
+import {createNativeEngine, createWasmEngine, type Engine} from "@tf-trusted/litert";
 import {type DType, Tensor} from "@tf-trusted/tensor";
 import type {PeerModel, PeerOutput, PeerRequest, PeerTensor} from "./peer.ts";
 import {inputNames} from "./workloads.ts";
@@ -17,19 +17,31 @@ interface OurPeer {
   readonly predict: (inputs: Outputs) => Promise<Outputs>;
 }
 
-const starts: Readonly<Record<string, (model: Uint8Array, threads: number) => Promise<OurPeer>>> = {
-  async wasm(model, threads) {
-    const engine = await createWasmEngine();
+type Start = (model: Uint8Array, threads: number) => Promise<OurPeer>;
+
+const alone =
+  (create: () => Promise<Engine>): Start =>
+  async (model, threads) => {
+    const engine = await create();
     const loaded = await engine.load(model, {threads});
     const {name} = loaded.signatures[0]!;
     return {name: engine.id, predict: async (inputs) => (await loaded.run(name, inputs)).outputs};
-  },
-  async session(model) {
-    const server = await launchSimulated();
+  };
+
+const attested =
+  (engine: "wasm" | "native"): Start =>
+  async (model, threads) => {
+    const server = await launchSimulated({engine});
     const enclave = await connect({address: server.address, policy: server.policy});
-    const loaded = await enclave.load(model, {name: "bench"});
-    return {name: "TF Trusted, attested session", predict: (inputs) => loaded.predict(inputs)};
-  },
+    const loaded = await enclave.load(model, {name: "bench", threads});
+    return {name: `attested session, ${enclave.claims.engine.id}`, predict: (inputs) => loaded.predict(inputs)};
+  };
+
+const starts: Readonly<Record<string, Start>> = {
+  wasm: alone(createWasmEngine),
+  native: alone(createNativeEngine),
+  "session-wasm": attested("wasm"),
+  "session-native": attested("native"),
 };
 
 let predict: () => Promise<Outputs>;
