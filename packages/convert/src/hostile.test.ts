@@ -1,8 +1,6 @@
 /** Files made to harm: each is refused by its code, quickly, and before anything large is made. */
 import assert from "node:assert/strict";
-import {mkdir, mkdtemp, readFile, rm, symlink, writeFile} from "node:fs/promises";
-import {tmpdir} from "node:os";
-import {join} from "node:path";
+import {readFile} from "node:fs/promises";
 import {test} from "node:test";
 import {fileURLToPath} from "node:url";
 import {unzipSync, zipSync} from "fflate";
@@ -10,7 +8,6 @@ import {ConvertError, type ConvertErrorCode} from "./convert-error.ts";
 import {convertKeras, convertKerasConfig} from "./convert-keras.ts";
 import {convertModel, type ModelSource} from "./convert-model.ts";
 import {inspectModel} from "./inspect/inspect-model.ts";
-import {openFolder} from "./node/folder.ts";
 import {openHdf5} from "./readers/keras/hdf5/hdf5-file.ts";
 import {filesInMemory} from "./readers/model-files.ts";
 
@@ -83,24 +80,6 @@ test("a link in an archive is a file of a few bytes, never what it points to", a
   // The mode of a symbolic link, as Info-ZIP writes it.
   const link = zipSync({"saved_model.pb": [new TextEncoder().encode("/etc/hostname"), {os: 3, attrs: 0o120777 << 16}]});
   await refusesBoth(link, "CONVERT_WIRE");
-});
-
-test("links in a folder aren't followed", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "tf-trusted-"));
-  try {
-    await mkdir(join(folder, "outside"));
-    const model = await read("saved-model/model/saved_model.pb");
-    await writeFile(join(folder, "outside/saved_model.pb"), model);
-    await mkdir(join(folder, "model"));
-    await symlink("../outside/saved_model.pb", join(folder, "model/saved_model.pb"));
-    await refusesBoth(await openFolder(join(folder, "model")), "CONVERT_NOT_A_GRAPH");
-    await rm(join(folder, "model/saved_model.pb"));
-    await writeFile(join(folder, "model/saved_model.pb"), model);
-    await symlink(join(fixtures, "saved-model/model/variables"), join(folder, "model/variables"));
-    await assert.rejects(convertModel(await openFolder(join(folder, "model"))), ConvertError);
-  } finally {
-    await rm(folder, {recursive: true});
-  }
 });
 
 /** A Sequential over [?, 4] with these layers behind its input. */
